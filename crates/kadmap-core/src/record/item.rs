@@ -1,0 +1,116 @@
+//! The two things a record is made of: its base value and its items.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use super::{Payload, Shape, Stamp};
+
+/// The value that a `put` wrote, or the tombstone that a `delete` left.
+///
+/// ```
+/// use kadmap_core::{Base, Codec, Payload, Shape, Stamp};
+/// let base = Base {
+///     stamp: Stamp { time: 9, writer: 1 },
+///     shape: Shape::Value,
+///     payload: Some(Payload::new(Codec::Bytes, "x")),
+///     expires_ms: Some(1_000),
+/// };
+/// assert!(base.is_live(999) && !base.is_live(1_000));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct Base {
+    /// When and by whom it was written; the highest stamp wins. First, so that the derived order is by stamp.
+    #[n(0)]
+    pub stamp: Stamp,
+    /// What the writer says the payload is.
+    #[n(1)]
+    pub shape: Shape,
+    /// The value; `None` is a tombstone.
+    #[n(2)]
+    pub payload: Option<Payload>,
+    /// Milliseconds since 1970 from which the value is no longer there; `None` for never.
+    #[n(3)]
+    pub expires_ms: Option<u64>,
+}
+
+impl Base {
+    /// Whether there is a value to read at this time.
+    pub fn is_live(&self, unix_ms: u64) -> bool {
+        self.payload.is_some() && !is_expired(self.expires_ms, unix_ms)
+    }
+
+    /// What its bytes count against limits: payload only.
+    pub fn bytes(&self) -> usize {
+        self.payload.as_ref().map_or(0, |payload| payload.bytes.len())
+    }
+}
+
+/// What tells an item from the others of its record.
+///
+/// ```
+/// use kadmap_core::{ItemId, Stamp};
+/// let appended = ItemId::Appended(Stamp { time: 1, writer: 2 });
+/// assert_ne!(appended, ItemId::Field("colour".into()));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ItemId {
+    /// An appended item: unique by its stamp, in stamp order.
+    Appended(Stamp),
+    /// A field of a map: one per name, its highest stamp wins.
+    Field(Bytes),
+}
+
+/// One appended item of a list or one field of a map.
+///
+/// ```
+/// use kadmap_core::{Codec, Item, ItemId, Payload, Stamp};
+/// let item = Item {
+///     stamp: Stamp { time: 1, writer: 2 },
+///     field: None,
+///     payload: Some(Payload::new(Codec::Json, "4")),
+///     expires_ms: None,
+/// };
+/// assert_eq!(item.id(), ItemId::Appended(item.stamp));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(map)]
+pub struct Item {
+    /// When and by whom it was written. First, so that the derived order is by stamp.
+    #[n(0)]
+    pub stamp: Stamp,
+    /// The field's name; `None` for an appended item.
+    #[cbor(n(1), with = "crate::record::cbor_bytes::option", has_nil)]
+    pub field: Option<Bytes>,
+    /// The value; `None` is a tombstone.
+    #[n(2)]
+    pub payload: Option<Payload>,
+    /// Milliseconds since 1970 from which the item is no longer there; `None` for never.
+    #[n(3)]
+    pub expires_ms: Option<u64>,
+}
+
+impl Item {
+    /// What tells this item from the others of its record.
+    pub fn id(&self) -> ItemId {
+        match &self.field {
+            None => ItemId::Appended(self.stamp),
+            Some(name) => ItemId::Field(name.clone()),
+        }
+    }
+
+    /// Whether there is something to read at this time.
+    pub fn is_live(&self, unix_ms: u64) -> bool {
+        self.payload.is_some() && !is_expired(self.expires_ms, unix_ms)
+    }
+
+    /// What its bytes count against limits: payload and field name.
+    pub fn bytes(&self) -> usize {
+        self.payload.as_ref().map_or(0, |payload| payload.bytes.len())
+            + self.field.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+fn is_expired(expires_ms: Option<u64>, unix_ms: u64) -> bool {
+    expires_ms.is_some_and(|at| at <= unix_ms)
+}
