@@ -116,6 +116,20 @@ impl Key {
         (prefix_bits..ID_BITS).fold(*self, |key, bit| key.with_bit(bit, true))
     }
 
+    /// The key before this one, or `None` at the start of the space.
+    #[must_use]
+    pub fn predecessor(&self) -> Option<Self> {
+        let mut bytes = self.0;
+        for byte in bytes.iter_mut().rev() {
+            let (before, borrow) = byte.overflowing_sub(1);
+            *byte = before;
+            if !borrow {
+                return Some(Self(bytes));
+            }
+        }
+        None
+    }
+
     /// The key after this one, or `None` at the end of the space.
     #[must_use]
     pub fn successor(&self) -> Option<Self> {
@@ -274,6 +288,7 @@ mod tests {
         fn the_successor_is_next_in_order(a in any_key()) {
             if let Some(next) = a.successor() {
                 prop_assert!(next > a);
+                prop_assert_eq!(next.predecessor(), Some(a));
             }
         }
     }

@@ -1,0 +1,300 @@
+//! The lookup: finding the nodes closest to a place by asking ever closer ones.
+//!
+//! The iterative lookup of the Kademlia paper (section 2.3) over disjoint paths (S/Kademlia, section 4.4), as
+//! a state machine without sockets, clock or randomness.
+//!
+//! Differs from the papers:
+//! - Each path keeps a shortlist of its own, and an answer feeds only the path that asked. So one liar misleads
+//!   one path, and the result is the union of all (S/Kademlia lets a path die at its first liar).
+//! - A node asked by one path counts as asked in all, with its outcome; that is what makes paths disjoint.
+//! - A slow node is passed over instead of awaited (hedged), and welcome when it answers after all.
+//! - A node named with two addresses is two candidates until one of them answers: otherwise a liar could name
+//!   honest nodes with dead addresses and so take them away from the other paths.
+
+mod config;
+mod hop;
+mod path;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Duration;
+
+use self::path::{Candidate, Path};
+use crate::{Address, Contact, Key, NodeId};
+
+pub use config::LookupConfig;
+pub use hop::{Hop, HopOutcome};
+
+/// Sorts before every other address.
+const FIRST_ADDRESS: Address = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+
+/// A search for the nodes closest to a place, driven by its caller.
+///
+/// **After [`new`](Self::new) and after every input, call [`next`](Self::next) until it gives `None`, and
+/// send each contact a request for the nodes it knows closest to the target.**
+/// Inputs are [`answered`](Self::answered), [`failed`](Self::failed) and [`slow`](Self::slow); they name the
+/// contact as `next` gave it. Every contact given must in the end be answered or failed, unless the lookup
+/// [is done](Self::is_done) before.
+///
+/// It is done when in every path the `want` closest candidates that are neither failed nor slow have answered,
+/// and at least `answers_min` nodes have answered or nobody is slow. It sends at most
+/// [`LookupConfig::requests_max`] requests and asks nobody twice at the same address.
+///
+/// ```
+/// use kadmap_core::{Contact, Key, Lookup, LookupConfig, NodeId};
+/// use std::time::Duration;
+/// let peer = |name: &[u8]| Contact { id: NodeId::of_public_key(name), address: "127.0.0.1:8339".parse().unwrap() };
+/// let own = NodeId::of_public_key(b"own");
+/// let mut lookup = Lookup::new(Key::of_name(b"colour"), own, vec![peer(b"a")], LookupConfig::default());
+/// assert_eq!(lookup.next(), Some(peer(b"a")));
+/// lookup.answered(&peer(b"a"), vec![peer(b"b")], Duration::from_millis(1));
+/// assert_eq!(lookup.next(), Some(peer(b"b")));
+/// lookup.failed(&peer(b"b"));
+/// assert!(lookup.is_done());
+/// assert_eq!(lookup.closest(), [peer(b"a")]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    target: Key,
+    own: NodeId,
+    config: LookupConfig,
+    /// The result when the seeds are known to be complete; empty otherwise.
+    seeds: Vec<Contact>,
+    paths: Vec<Path>,
+    trace: Vec<Hop>,
+    /// Where in the trace each contact was asked.
+    asked: BTreeMap<Contact, usize>,
+    answers: usize,
+    done: bool,
+}
+
+impl Lookup {
+    /// A lookup of the nodes closest to `target`, on behalf of the node `own`, which begins at `seeds`.
+    ///
+    /// Without seeds, or with seeds known to be complete, it is done at once.
+    pub fn new(target: Key, own: NodeId, seeds: Vec<Contact>, config: LookupConfig) -> Self {
+        let seeds = sorted_seeds(seeds, own, &target);
+        let mut lookup = Self {
+            target,
+            own,
+            config,
+            seeds: Vec::new(),
+            paths: Vec::new(),
+            trace: Vec::new(),
+            asked: BTreeMap::new(),
+            answers: 0,
+            done: false,
+        };
+        if lookup.config.seeds_known_complete {
+            lookup.seeds = seeds;
+            lookup.seeds.truncate(lookup.want());
+            lookup.done = true;
+        } else {
+            lookup.deal(&seeds);
+            lookup.settle();
+        }
+        lookup
+    }
+
+    /// Deals the seeds round by round, closest first, so that every path gets near and far ones.
+    fn deal(&mut self, seeds: &[Contact]) {
+        let paths = self.config.disjoint_paths.clamp(1, seeds.len().max(1));
+        self.paths = vec![Path::new(self.config.requests_per_path_max()); paths];
+        let limit = self.config.shortlist_max();
+        for (turn, seed) in seeds.iter().enumerate() {
+            let distance = seed.id.distance(&self.target);
+            let candidate = Candidate { distance, contact: *seed, told_by: None, depth: 1, hop: None };
+            self.paths[turn % paths].hear(candidate, limit);
+        }
+    }
+
+    fn want(&self) -> usize {
+        self.config.want.max(1)
+    }
+
+    /// The next contact to ask, or `None` until there is another input.
+    // Not an iterator: it goes on after `None`.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Option<Contact> {
+        if self.done {
+            return None;
+        }
+        let path = self.path_to_ask()?;
+        let candidate = self.paths[path].unasked(&self.trace, self.want())?;
+        let (contact, distance) = (candidate.contact, candidate.distance);
+        let (depth, told_by) = (candidate.depth, candidate.told_by);
+        let hop = self.trace.len();
+        self.trace.push(Hop { contact, path, depth, told_by, outcome: HopOutcome::Waiting });
+        self.asked.insert(contact, hop);
+        self.paths[path].requests_left -= 1;
+        self.paths[path].waiting += 1;
+        for path in &mut self.paths {
+            if let Some(known) = path.at(&distance).filter(|known| known.contact == contact) {
+                known.hop = Some(hop);
+            }
+        }
+        Some(contact)
+    }
+
+    /// The path with the fewest requests under way among those that have a free slot and somebody to ask.
+    fn path_to_ask(&self) -> Option<usize> {
+        let waiting: usize = self.paths.iter().map(|path| path.waiting).sum();
+        let slots = self.config.parallelism.max(self.paths.len());
+        let free =
+            |path: &Path| waiting < slots || path.arrived && path.waiting < self.config.parallelism_arrived;
+        let able = self
+            .paths
+            .iter()
+            .enumerate()
+            .filter(|(_, path)| free(path) && path.unasked(&self.trace, self.want()).is_some());
+        able.min_by_key(|(_, path)| path.waiting).map(|(index, _)| index)
+    }
+
+    /// Takes in the answer of a node: the contacts it knows closest to the target, and the time it took.
+    ///
+    /// Considers the first `2 * want` contacts and of these not ourselves, nobody twice, and no port 0. An
+    /// answer after [`slow`](Self::slow) or [`failed`](Self::failed) counts; one from a contact that was not
+    /// asked, or a second one, does not. After the end the node still counts as responsive, but the lookup
+    /// does not go on.
+    pub fn answered(&mut self, contact: &Contact, contacts: Vec<Contact>, round_trip: Duration) {
+        let Some(hop) = self.asked.get(contact).copied().filter(|&hop| !self.trace[hop].is_answered()) else {
+            return;
+        };
+        self.free_slot(hop);
+        self.answers += 1;
+        let heard = contacts.len();
+        // Set before the contacts are heard, as the node may name itself.
+        self.trace[hop].outcome = HopOutcome::Answered { contacts: heard, new: 0, round_trip };
+        let distance = contact.id.distance(&self.target);
+        for path in &mut self.paths {
+            if let Some(known) = path.at(&distance) {
+                known.hop = Some(hop);
+            }
+        }
+        if !self.done {
+            let new = self.hear(hop, contacts);
+            self.trace[hop].outcome = HopOutcome::Answered { contacts: heard, new, round_trip };
+            self.settle();
+        }
+    }
+
+    fn hear(&mut self, hop: usize, contacts: Vec<Contact>) -> usize {
+        let Hop { path, depth, contact: Contact { id: teller, .. }, .. } = self.trace[hop];
+        let limit = self.config.shortlist_max();
+        let closest_before = self.paths[path].closest_distance();
+        let mut new = 0;
+        for contact in contacts.into_iter().take(self.config.heard_max()) {
+            if contact.id == self.own || contact.address.port() == 0 {
+                continue;
+            }
+            let hop = self.deciding_hop(&contact);
+            if hop.is_some_and(|hop| self.trace[hop].outcome == HopOutcome::Failed) {
+                continue;
+            }
+            let distance = contact.id.distance(&self.target);
+            let candidate = Candidate { distance, contact, told_by: Some(teller), depth: depth + 1, hop };
+            new += usize::from(self.paths[path].hear(candidate, limit));
+        }
+        self.paths[path].arrived = self.paths[path].closest_distance() == closest_before;
+        new
+    }
+
+    /// The request that decides about a contact: one that its id answered, or one to this very address.
+    fn deciding_hop(&self, contact: &Contact) -> Option<usize> {
+        let first = Contact { id: contact.id, address: FIRST_ADDRESS };
+        let mut same_id = self.asked.range(first..).take_while(|(asked, _)| asked.id == contact.id);
+        let answered = same_id.find(|&(_, &hop)| self.trace[hop].is_answered()).map(|(_, &hop)| hop);
+        answered.or_else(|| self.asked.get(contact).copied())
+    }
+
+    /// Takes note that a node will not answer.
+    pub fn failed(&mut self, contact: &Contact) {
+        let Some(hop) = self.pending(contact) else {
+            return;
+        };
+        self.free_slot(hop);
+        self.trace[hop].outcome = HopOutcome::Failed;
+        let distance = contact.id.distance(&self.target);
+        for path in &mut self.paths {
+            path.forget_failed(&distance, hop);
+        }
+        self.settle();
+    }
+
+    /// Takes note that a node has not answered for so long that somebody else should be asked as well.
+    ///
+    /// The request stays under way, but no longer takes a slot nor holds up the end.
+    pub fn slow(&mut self, contact: &Contact) {
+        if let Some(hop) = self.pending(contact) {
+            self.free_slot(hop);
+            self.trace[hop].outcome = HopOutcome::Slow;
+            self.settle();
+        }
+    }
+
+    /// The request to a contact, if it is still under way.
+    fn pending(&self, contact: &Contact) -> Option<usize> {
+        let under_way = |outcome| matches!(outcome, HopOutcome::Waiting | HopOutcome::Slow);
+        self.asked.get(contact).copied().filter(|&hop| under_way(self.trace[hop].outcome))
+    }
+
+    fn free_slot(&mut self, hop: usize) {
+        let Hop { path, outcome, .. } = self.trace[hop];
+        self.paths[path].waiting -= usize::from(outcome == HopOutcome::Waiting);
+    }
+
+    /// Finds out whether the lookup has come to its end, which is for good.
+    fn settle(&mut self) {
+        let paths_done = self.paths.iter().all(|path| path.is_done(&self.trace, self.want()));
+        self.done |= paths_done && !self.awaits_slow();
+    }
+
+    fn awaits_slow(&self) -> bool {
+        let few = self.answers < self.config.answers_min.min(self.want());
+        few && self.trace.iter().any(|hop| hop.outcome == HopOutcome::Slow)
+    }
+
+    /// Whether the result is there and nobody more will be asked.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The closest nodes that answered, at most `want`, closest first; before the end, those so far.
+    ///
+    /// When the seeds were known to be complete: the closest seeds, without their having been asked.
+    /// Cost: sorts the answers.
+    pub fn closest(&self) -> Vec<Contact> {
+        if self.config.seeds_known_complete {
+            return self.seeds.clone();
+        }
+        let answered = self.trace.iter().filter(|hop| hop.is_answered());
+        let mut closest: Vec<Contact> = answered.map(|hop| hop.contact).collect();
+        closest.sort_by_cached_key(|contact| contact.id.distance(&self.target));
+        closest.dedup_by_key(|contact| contact.id);
+        closest.truncate(self.want());
+        closest
+    }
+
+    /// Every request so far, in the order in which they were sent.
+    pub fn trace(&self) -> &[Hop] {
+        &self.trace
+    }
+
+    /// The place that the lookup aims at.
+    pub fn target(&self) -> Key {
+        self.target
+    }
+}
+
+/// The usable seeds, closest first. Seeds from a routing table come sorted, which makes this one pass.
+fn sorted_seeds(mut seeds: Vec<Contact>, own: NodeId, target: &Key) -> Vec<Contact> {
+    seeds.retain(|seed| seed.id != own && seed.address.port() != 0);
+    if !seeds.is_sorted_by(|a, b| a.id.distance(target) < b.id.distance(target)) {
+        seeds.sort_by_cached_key(|seed| seed.id.distance(target));
+        let mut seen = BTreeSet::new();
+        seeds.retain(|seed| seen.insert(seed.id));
+    }
+    seeds
+}

@@ -1,0 +1,191 @@
+//! What every part of a node works with: tables, store, clock, and the way out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::Rng;
+
+use super::peers::{Heard, Peers};
+use super::requests::{Owner, Requests, Waits};
+use super::{Action, Counters};
+use crate::config::{Config, Role};
+use crate::operation::{Event, OperationId};
+use crate::record::{Clock, OVERHEAD_BYTES, Record, Version};
+use crate::routing::{Admission, RoutingTable};
+use crate::store::Ticket;
+use crate::wire::{Body, Message, Request, RequestId, Response, WireContact};
+use crate::{Contact, Instant, NodeId, Now};
+
+/// Contacts waiting to be probed at most; more are dropped, others will tell us of them again.
+const PROBE_QUEUE_MAX: usize = 1024;
+/// A contact that did not answer is not probed again on hearsay for this long.
+const HEARSAY_SILENCE: Duration = Duration::from_secs(60);
+/// Requests and answers beyond this do not fit a packet: they are waited for by size, and not repeated.
+pub(super) const LARGE_BYTES: u64 = 1024;
+
+/// What waits for the store to flush.
+#[derive(Debug)]
+pub(super) enum AfterFlush {
+    /// An answer to a peer.
+    Reply { to: NodeId, id: RequestId, response: Response },
+    /// This node's own share of an operation.
+    Own { operation: OperationId, request: RequestId, version: Version },
+}
+
+/// The parts that a node's state machines share.
+pub(super) struct Env<S> {
+    pub(super) own: NodeId,
+    pub(super) config: Config,
+    pub(super) table: RoutingTable,
+    pub(super) peers: Peers,
+    pub(super) requests: Requests,
+    pub(super) store: S,
+    pub(super) clock: Clock,
+    pub(super) rng: ChaCha8Rng,
+    pub(super) actions: VecDeque<Action>,
+    pub(super) events: VecDeque<Event>,
+    /// Copies that wait to share packets, and when they go.
+    pub(super) background: Vec<(Contact, Request)>,
+    pub(super) background_at: Option<Instant>,
+    /// In ticket order.
+    pub(super) after_flush: VecDeque<(Ticket, AfterFlush)>,
+    /// Contacts we were told of and have room for.
+    pub(super) hearsay: VecDeque<Contact>,
+    /// Contacts that are new or back, and have not been handed their records.
+    pub(super) arrived: Vec<Contact>,
+    /// Contacts that fell silent or left, whose records lack a replica.
+    pub(super) departed: Vec<NodeId>,
+    pub(super) counters: Counters,
+}
+
+impl<S> Env<S> {
+    /// Sends a request; its owner hears of the answer, of slowness and of silence.
+    pub(super) fn request(&mut self, now: Now, to: Contact, request: Request, owner: Owner) -> RequestId {
+        let waits = self.waits(&to.id, &request);
+        let id = self.requests.insert(now.instant, to, request.clone(), owner, waits);
+        self.counters.requests_sent += 1;
+        self.send(to, id, request);
+        id
+    }
+
+    /// Sends a request once more.
+    pub(super) fn repeat(&mut self, now: Now, id: RequestId) {
+        let Some(in_flight) = self.requests.in_flight(id) else { return };
+        let (to, request) = (in_flight.to, in_flight.request.clone());
+        let base = self.waits(&to.id, &request).lost_after;
+        // Each attempt waits twice as long as the one before: 20, 40, 80 ms with the default floor.
+        let lost_after = base.saturating_mul(1 << in_flight.attempts.min(16));
+        let lost_after = lost_after.min(self.config.timeouts.timeout_cap.max(base));
+        self.requests.repeat(now.instant, id, lost_after);
+        self.counters.requests_repeated += 1;
+        self.send(to, id, request);
+    }
+
+    /// Queues a copy that nobody waits for; it goes out with others within `background_delay`.
+    pub(super) fn request_in_background(&mut self, now: Now, to: Contact, request: Request) {
+        self.background.push((to, request));
+        let due = now.instant + self.config.background_delay;
+        self.background_at.get_or_insert(due);
+    }
+
+    /// Sends the copies that are due, or all of them.
+    pub(super) fn flush_background(&mut self, now: Now) {
+        self.background_at = None;
+        for (to, request) in std::mem::take(&mut self.background) {
+            self.request(now, to, request, Owner::Background);
+        }
+    }
+
+    /// Answers a request.
+    pub(super) fn reply(&mut self, to: NodeId, id: RequestId, response: Response) {
+        let from_client = self.is_client();
+        let message = Message { id, from_client, body: Body::Response(response) };
+        self.actions.push_back(Action::Reply { to, message });
+    }
+
+    /// This node among candidates; its address is never used, for it does not send to itself.
+    pub(super) fn own_contact(&self) -> Contact {
+        Contact { id: self.own, address: ([0, 0, 0, 0], 0).into() }
+    }
+
+    /// Whether this node only asks.
+    pub(super) fn is_client(&self) -> bool {
+        self.config.role == Role::Client
+    }
+
+    /// Takes in a contact that has just proved itself at its address.
+    pub(super) fn verified(&mut self, now: Now, contact: Contact) {
+        let heard = self.peers.heard(now.instant, &contact.id);
+        if heard == Heard::Lately {
+            return;
+        }
+        let admission = self.table.verified(now.instant, contact);
+        let is_new = matches!(admission, Admission::Added { .. });
+        if is_new || heard == Heard::Back {
+            self.departed.retain(|id| *id != contact.id);
+            self.arrived.retain(|known| known.id != contact.id);
+            self.arrived.push(contact);
+        }
+    }
+
+    /// Considers contacts that somebody told us of: those the table has room for are probed.
+    pub(super) fn hear_of(&mut self, now: Now, contacts: &[WireContact]) {
+        for &WireContact(contact) in contacts {
+            let wanted = contact.id != self.own
+                && self.hearsay.len() < PROBE_QUEUE_MAX
+                && !self.table.contains(&contact.id)
+                && self.table.has_room(&contact.id)
+                && !self.peers.was_silent_within(now.instant, &contact.id, HEARSAY_SILENCE);
+            if wanted && !self.hearsay.iter().any(|known| known.id == contact.id) {
+                self.hearsay.push_back(contact);
+            }
+        }
+    }
+
+    /// A wait drawn between two bounds, so that neighbours do not act at once.
+    pub(super) fn jitter(&mut self, (least, most): (Duration, Duration)) -> Duration {
+        let span = most.saturating_sub(least).as_micros() as u64;
+        let drawn = self.rng.next_u64().checked_rem(span + 1).unwrap_or(0);
+        least + Duration::from_micros(drawn)
+    }
+
+    /// How long to wait for an answer or a request of this many bytes.
+    pub(super) fn transfer_time(&self, bytes: u64) -> Duration {
+        Duration::from_micros(bytes.saturating_mul(1_000_000) / self.config.transfer_rate_min.max(1))
+    }
+
+    fn waits(&self, to: &NodeId, request: &Request) -> Waits {
+        let round_trip = self.peers.peer(to).map(|peer| peer.round_trip).unwrap_or_default();
+        let timeouts = &self.config.timeouts;
+        let transfer = match request_bytes(request) {
+            bytes if bytes > LARGE_BYTES => self.transfer_time(bytes),
+            _ => Duration::ZERO,
+        };
+        Waits {
+            slow_after: round_trip.hedge_delay(timeouts) + transfer,
+            lost_after: round_trip.timeout(timeouts) + transfer,
+        }
+    }
+
+    fn send(&mut self, to: Contact, id: RequestId, request: Request) {
+        let message = Message { id, from_client: self.is_client(), body: Body::Request(request) };
+        self.actions.push_back(Action::Send { to, message });
+    }
+}
+
+/// Roughly how many bytes a request takes on the wire.
+pub(super) fn request_bytes(request: &Request) -> u64 {
+    match request {
+        Request::Put(put) => record_bytes(&put.delta) + put.name.len() as u64,
+        Request::Ping(ping) => ping.payload.len() as u64,
+        _ => 0,
+    }
+}
+
+/// Roughly how many bytes a record takes on the wire; costs its number of items.
+pub(super) fn record_bytes(record: &Record) -> u64 {
+    let base = record.base().map_or(0, |base| base.bytes());
+    let items: usize = record.items().map(|item| item.bytes() + OVERHEAD_BYTES / 4).sum();
+    (base + items) as u64
+}

@@ -1,0 +1,81 @@
+//! A lookup under way: the pure state machine of `lookup`, fed with real answers.
+
+use super::env::Env;
+use super::requests::Owner;
+use super::signal::{Signal, SignalKind};
+use crate::lookup::Lookup;
+use crate::wire::{FindNode, Request, Response, WireContact};
+use crate::{Contact, Key, Now};
+
+/// Candidates beyond the replicas, to stand in for those that do not answer.
+const SPARE_CANDIDATES: usize = 12;
+
+/// Finds the nodes closest to a place.
+pub(super) struct Finder {
+    target: Key,
+    lookup: Lookup,
+    /// The answer when the routing table already knows everyone near.
+    known: Option<Vec<Contact>>,
+}
+
+impl Finder {
+    /// Starts from the routing table, and ends there when it knows everyone near the target.
+    pub(super) fn new<S>(env: &mut Env<S>, now: Now, target: Key) -> Self {
+        let want = env.config.replication + SPARE_CANDIDATES;
+        if env.table.knows_all_near(&target, want) {
+            let known = env.table.closest(&target, want, |_| true);
+            let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
+            return Self { target, lookup, known: Some(known) };
+        }
+        Self::by_asking(env, now, target)
+    }
+
+    /// Asks other nodes even when the routing table seems to know everyone.
+    pub(super) fn by_asking<S>(env: &mut Env<S>, now: Now, target: Key) -> Self {
+        let config = env.config.lookup(false);
+        // Twice as many as wanted, as reserves for those that do not answer.
+        let seeds = env.table.closest(&target, 2 * config.want, |_| true);
+        if let Some(bucket) = env.table.bucket_index(&target) {
+            env.table.touch(bucket, now.instant);
+        }
+        Self { target, lookup: Lookup::new(target, env.own, seeds, config), known: None }
+    }
+
+    /// Sends what is to be sent next.
+    pub(super) fn advance<S>(&mut self, env: &mut Env<S>, now: Now, owner: Owner) {
+        while self.known.is_none()
+            && let Some(candidate) = self.lookup.next()
+        {
+            let count = env.config.limits.contacts_per_answer_max as u32;
+            let request = Request::FindNode(FindNode { target: self.target, count });
+            env.request(now, candidate, request, owner);
+        }
+    }
+
+    /// Takes in what became of a request; ignores those that are not its own.
+    pub(super) fn on_signal<S>(&mut self, env: &mut Env<S>, now: Now, signal: &Signal) {
+        match &signal.kind {
+            SignalKind::Answer { response: Response::Nodes(nodes), round_trip } => {
+                env.hear_of(now, &nodes.contacts);
+                let contacts = nodes.contacts.iter().map(|&WireContact(contact)| contact).collect();
+                self.lookup.answered(&signal.from, contacts, *round_trip);
+            }
+            SignalKind::Answer { .. } | SignalKind::Silent => self.lookup.failed(&signal.from),
+            SignalKind::Slow => self.lookup.slow(&signal.from),
+            SignalKind::Durable { .. } => {}
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.known.is_some() || self.lookup.is_done()
+    }
+
+    /// The closest responsive nodes found, nearest first.
+    pub(super) fn closest(&self) -> Vec<Contact> {
+        self.known.clone().unwrap_or_else(|| self.lookup.closest())
+    }
+
+    pub(super) fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+}

@@ -1,0 +1,177 @@
+//! Keeping records on the nodes that are responsible for them as nodes come and go.
+//!
+//! When a node arrives that belongs to the closest of a record, the closest of the others hands it over; when one
+//! departs, the closest holder gives the record to the node that moves up.
+//! One sweep over the store serves all arrivals and departures since the last one, a page at a time.
+
+use crate::record::Record;
+use crate::store::{RecordId, RecordStore};
+use crate::wire::{Put, PutMode, Request};
+use crate::{Contact, Instant, NodeId, Now};
+
+use super::env::Env;
+use super::requests::Owner;
+
+/// Records looked at in one turn: at a few microseconds each a turn stays below a millisecond.
+const RECORDS_PER_TURN: usize = 128;
+
+/// The sweeps of one node.
+#[derive(Debug, Default)]
+pub(super) struct Handover {
+    /// When the next sweep for arrivals starts, if any are known.
+    arrivals_at: Option<Instant>,
+    /// When the next sweep for departures starts, if any are known.
+    departures_at: Option<Instant>,
+    sweep: Option<Sweep>,
+    in_flight: usize,
+    pub(super) handed_over: u64,
+}
+
+/// One sweep over the store.
+#[derive(Debug)]
+struct Sweep {
+    after: Option<RecordId>,
+    arrived: Vec<Contact>,
+    departed: Vec<NodeId>,
+    /// Whether this node itself departs.
+    leaving: bool,
+}
+
+impl Handover {
+    /// When there is something to do next.
+    pub(super) fn next_timer<S>(&self, env: &Env<S>, now: Instant) -> Option<Instant> {
+        if self.sweep.is_some() {
+            return (self.in_flight < env.config.handover_in_flight_max).then_some(now);
+        }
+        self.arrivals_at.into_iter().chain(self.departures_at).min()
+    }
+
+    /// Does what is due: plans, starts and continues sweeps.
+    pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+        self.plan(env, now);
+        if self.sweep.is_none() {
+            self.start(env, now);
+        }
+        if self.sweep.is_some() && self.in_flight < env.config.handover_in_flight_max {
+            self.turn(env, now);
+        }
+    }
+
+    /// Plans a sweep for what has changed since the last look.
+    pub(super) fn plan<S>(&mut self, env: &mut Env<S>, now: Now) {
+        if env.is_client() {
+            env.arrived.clear();
+            env.departed.clear();
+            return;
+        }
+        if !env.arrived.is_empty() && self.arrivals_at.is_none() {
+            self.arrivals_at = Some(now.instant + env.jitter(env.config.handover_delay));
+        }
+        if !env.departed.is_empty() && self.departures_at.is_none() {
+            self.departures_at = Some(now.instant + env.jitter(env.config.repair_delay));
+        }
+    }
+
+    /// Hands everything over at once, because this node leaves.
+    pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+        let arrived = std::mem::take(&mut env.arrived);
+        let departed = std::mem::take(&mut env.departed);
+        self.sweep = Some(Sweep { after: None, arrived, departed, leaving: true });
+        self.run(env, now);
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.sweep.is_none() && self.in_flight == 0
+    }
+
+    /// Takes note that one handed record was answered for, or given up.
+    pub(super) fn on_answer(&mut self, stored: bool) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.handed_over += u64::from(stored);
+    }
+
+    fn start<S>(&mut self, env: &mut Env<S>, now: Now) {
+        let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now.instant).is_some();
+        let arrived = if due(&mut self.arrivals_at) { std::mem::take(&mut env.arrived) } else { Vec::new() };
+        let departed =
+            if due(&mut self.departures_at) { std::mem::take(&mut env.departed) } else { Vec::new() };
+        if !arrived.is_empty() || !departed.is_empty() {
+            self.sweep = Some(Sweep { after: None, arrived, departed, leaving: false });
+        }
+    }
+
+    /// Looks at the next page of records.
+    fn turn<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+        let Some(sweep) = self.sweep.take() else { return };
+        let page = env.store.heads(sweep.after.as_ref(), RECORDS_PER_TURN).unwrap_or_default();
+        let Some((last, _)) = page.last() else { return };
+        let after = Some(last.clone());
+        for (id, _) in &page {
+            for to in sweep.receivers(env, id) {
+                self.hand_over(env, now, id, to);
+            }
+        }
+        self.sweep = Some(Sweep { after, ..sweep });
+    }
+
+    fn hand_over<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, id: &RecordId, to: Contact) {
+        let (_, record): (_, Record) = env.load_here(id);
+        if record.is_empty() {
+            return;
+        }
+        let put = Put {
+            key: id.key,
+            name: id.name.clone(),
+            mode: PutMode::Replicate,
+            delta: record,
+            if_version: None,
+        };
+        self.in_flight += 1;
+        env.request(now, to, Request::Put(put), Owner::Handover);
+    }
+}
+
+impl Sweep {
+    /// The nodes to which this node has to hand a record.
+    fn receivers<S>(&self, env: &Env<S>, id: &RecordId) -> Vec<Contact> {
+        let replication = env.config.replication;
+        let own = env.own.distance(&id.key);
+        let closest = env.table.closest(&id.key, replication, |_| true);
+        let mut receivers = self.arrivals_to_serve(&closest, own, id, replication);
+        // Whoever moves up when somebody departs is the last of the closest.
+        let moved_up = |gone: &NodeId| {
+            closest.len() + usize::from(!self.leaving) > replication
+                && closest
+                    .get(replication - 1 - usize::from(!self.leaving))
+                    .is_some_and(|last| gone.distance(&id.key) < last.id.distance(&id.key))
+        };
+        let nearest = closest.first().is_none_or(|first| own < first.id.distance(&id.key));
+        let lost_a_holder =
+            self.leaving && moved_up(&env.own) || nearest && self.departed.iter().any(moved_up);
+        if lost_a_holder && let Some(last) = closest.get(replication - 1 - usize::from(!self.leaving)) {
+            receivers.push(*last);
+        }
+        receivers
+    }
+
+    /// The arrivals that belong to the closest and that nobody closer than this node will serve.
+    fn arrivals_to_serve(
+        &self,
+        closest: &[Contact],
+        own: crate::Distance,
+        id: &RecordId,
+        replication: usize,
+    ) -> Vec<Contact> {
+        let is_arrival = |contact: &Contact| self.arrived.iter().any(|arrived| arrived.id == contact.id);
+        let rank_limit = |rank: usize, contact: &Contact| {
+            rank + usize::from(own < contact.id.distance(&id.key)) < replication
+        };
+        let holder = closest.iter().find(|contact| !is_arrival(contact));
+        if holder.is_some_and(|holder| holder.id.distance(&id.key) < own) {
+            return Vec::new();
+        }
+        let ranked = closest.iter().enumerate().filter(|(_, contact)| is_arrival(contact));
+        ranked.filter(|(rank, contact)| rank_limit(*rank, contact)).map(|(_, contact)| *contact).collect()
+    }
+}

@@ -1,0 +1,638 @@
+//! A node of the swarm as a state machine: messages and commands in, actions and events out.
+
+mod counters;
+mod env;
+mod finder;
+mod handover;
+mod peers;
+mod read;
+mod replicas;
+mod requests;
+mod scan;
+mod serve;
+mod signal;
+mod upkeep;
+mod write;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use rustc_hash::FxHashMap;
+
+pub use counters::Counters;
+
+use crate::config::Config;
+use crate::operation::{
+    AskError, Change, Event, LookupOutcome, OperationId, ReadError, ReadOptions, WriteError, WriteOptions,
+};
+use crate::record::Clock;
+use crate::routing::{Removal, RoutingTable};
+use crate::store::{RecordId, RecordStore, Usage};
+use crate::wire::{
+    Body, Empty, Message, PeerReport, Request, RequestId, Response, StatusReport, WireContact,
+};
+use crate::{Contact, Instant, Key, NodeId, Now};
+use env::{AfterFlush, Env};
+use finder::Finder;
+use handover::Handover;
+use peers::Peers;
+use read::Read;
+use requests::{Overdue, Owner, Requests};
+use scan::Scan;
+use signal::{Signal, SignalKind};
+use upkeep::{Refresh, Upkeep};
+use write::Write;
+
+/// What a node wants its driver to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Send a request to a contact, dialling it if need be. A loss is no error: the node asks again.
+    Send {
+        /// Whom to.
+        to: Contact,
+        /// What to say.
+        message: Message,
+    },
+    /// Send a response on a connection that the node has with the asker; drop it if there is none any more.
+    Reply {
+        /// Whom to.
+        to: NodeId,
+        /// What to say.
+        message: Message,
+    },
+}
+
+/// A node of the swarm: the protocol without sockets, clock, threads or OS randomness.
+///
+/// Inputs are the `handle_*` methods and the commands ([`write`](Self::write), [`read`](Self::read),
+/// [`lookup`](Self::lookup), [`scan`](Self::scan), [`ask`](Self::ask), [`join`](Self::join),
+/// [`leave`](Self::leave)); outputs are [`poll_action`](Self::poll_action), [`poll_event`](Self::poll_event) and
+/// [`poll_timeout`](Self::poll_timeout).
+/// **After every input, take actions and events until there are none, then ask for the timeout and call
+/// [`handle_timeout`](Self::handle_timeout) when it is reached.**
+/// The same seed and the same inputs give the same outputs, on any machine.
+///
+/// ```
+/// use kadmap_core::{Config, Change, Codec, Event, Key, Node, NodeId, Now, Payload, RecordId, Shape, WriteOptions};
+/// use kadmap_core::testing::MapStore;
+///
+/// let now = Now::default();
+/// let own = NodeId::of_public_key(b"key");
+/// let mut node = Node::new(own, Config::default(), MapStore::default(), 1, now);
+/// node.join(now, &[]);
+/// let id = RecordId::new(Key::of_name(b"colour"), "colour");
+/// let change = Change::Put { payload: Payload::new(Codec::Json, "\"red\""), shape: Shape::Value };
+/// let operation = node.write(now, id, change, WriteOptions::default());
+/// assert!(matches!(node.poll_event(), Some(Event::Joined { contacts: 0 })));
+/// assert!(matches!(node.poll_event(), Some(Event::Written { operation: id, result: Ok(_) }) if id == operation));
+/// ```
+pub struct Node<S> {
+    env: Env<S>,
+    operations: FxHashMap<OperationId, Operation>,
+    /// When each operation's time is over; one entry for each operation that has a limit.
+    deadlines: BTreeSet<(Instant, OperationId)>,
+    upkeep: Upkeep,
+    handover: Handover,
+    leaving: Leaving,
+    last_operation: u64,
+}
+
+/// One operation under way.
+enum Operation {
+    Write(Box<Write>),
+    Read(Box<Read>),
+    Lookup(Finder),
+    Scan(Box<Scan>),
+    Refresh(Refresh),
+    Ask { contact: Contact },
+}
+
+/// How far a node has come in leaving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    HandingOver,
+    SayingGoodbye { until: Instant },
+    Left,
+}
+
+/// How long goodbyes are waited for.
+const GOODBYE_WAIT: Duration = Duration::from_millis(500);
+
+impl<S: RecordStore> Node<S> {
+    /// A node of its own that knows nobody; `seed` decides all its random choices and its writer tag, so it must be
+    /// new at each start.
+    pub fn new(own: NodeId, config: Config, store: S, seed: u64, now: Now) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let clock = Clock::new(rng.next_u64());
+        let env = Env {
+            own,
+            table: RoutingTable::new(own, config.table.clone()),
+            config,
+            peers: Peers::default(),
+            requests: Requests::default(),
+            store,
+            clock,
+            rng,
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            background: Vec::new(),
+            background_at: None,
+            after_flush: VecDeque::new(),
+            hearsay: VecDeque::new(),
+            arrived: Vec::new(),
+            departed: Vec::new(),
+            counters: Counters { started: now.instant, ..Counters::default() },
+        };
+        Self {
+            env,
+            operations: FxHashMap::default(),
+            deadlines: BTreeSet::new(),
+            upkeep: Upkeep::new(),
+            handover: Handover::default(),
+            leaving: Leaving::No,
+            last_operation: 0,
+        }
+    }
+
+    /// Starts a write; [`Event::Written`] tells its end.
+    pub fn write(
+        &mut self,
+        now: Now,
+        record: RecordId,
+        change: Change,
+        options: WriteOptions,
+    ) -> OperationId {
+        let id = self.next_operation();
+        if let Err(error) = self.check_write(&record, &change) {
+            self.env.events.push_back(Event::Written { operation: id, result: Err(error) });
+            return id;
+        }
+        let bytes = change.value_bytes() as u64;
+        let write = Write::new(&mut self.env, now, id, record, change, options);
+        self.start(now, id, options.timeout, bytes, Operation::Write(Box::new(write)));
+        id
+    }
+
+    /// Starts a read; [`Event::Read`] tells its end.
+    pub fn read(&mut self, now: Now, record: RecordId, options: ReadOptions) -> OperationId {
+        let id = self.next_operation();
+        let limits = &self.env.config.limits;
+        let error = if record.name.len() > limits.name_bytes_max {
+            Some(ReadError::NameTooLong { bytes: record.name.len(), bytes_max: limits.name_bytes_max })
+        } else if self.operations.len() >= limits.operations_max {
+            Some(ReadError::Busy { in_flight_max: limits.operations_max })
+        } else {
+            None
+        };
+        if let Some(error) = error {
+            self.env.events.push_back(Event::Read { operation: id, result: Err(error) });
+            return id;
+        }
+        let read = Read::new(&mut self.env, now, Some(id), record, options);
+        self.start(now, id, options.timeout, 0, Operation::Read(Box::new(read)));
+        id
+    }
+
+    /// Starts a lookup of the nodes closest to a key, asking even when the table knows them all;
+    /// [`Event::LookedUp`] tells its end.
+    pub fn lookup(&mut self, now: Now, target: Key) -> OperationId {
+        let id = self.next_operation();
+        let finder = Finder::by_asking(&mut self.env, now, target);
+        self.start(now, id, None, 0, Operation::Lookup(finder));
+        id
+    }
+
+    /// Starts a walk over all names of the swarm; [`Event::Scanned`] tells each page, after which
+    /// [`continue_scan`](Self::continue_scan) asks for the next.
+    pub fn scan(&mut self, now: Now) -> OperationId {
+        let id = self.next_operation();
+        let scan = Scan::new(&mut self.env, now, id);
+        self.operations.insert(id, Operation::Scan(Box::new(scan)));
+        self.advance(now, id);
+        id
+    }
+
+    /// Asks for the next page of a scan; does nothing when it has ended.
+    pub fn continue_scan(&mut self, now: Now, id: OperationId) {
+        let Some(Operation::Scan(mut scan)) = self.operations.remove(&id) else { return };
+        if !scan.go_on(&mut self.env, now) {
+            self.operations.insert(id, Operation::Scan(scan));
+        }
+    }
+
+    /// Ends an operation without an outcome: nobody waits for it any more.
+    pub fn cancel(&mut self, id: OperationId) {
+        self.operations.remove(&id);
+    }
+
+    /// Asks one node for something; [`Event::Answered`] tells its answer.
+    pub fn ask(&mut self, now: Now, contact: Contact, request: Request) -> OperationId {
+        let id = self.next_operation();
+        self.operations.insert(id, Operation::Ask { contact });
+        self.env.request(now, contact, request, Owner::Operation(id));
+        id
+    }
+
+    /// Comes to know the swarm from contacts that have proved themselves, or starts one when there are none;
+    /// [`Event::Joined`] tells when it is done.
+    pub fn join(&mut self, now: Now, contacts: &[Contact]) {
+        for contact in contacts {
+            self.env.verified(now, *contact);
+        }
+        if self.env.table.is_empty() || self.env.is_client() {
+            // A client knows nobody's neighbourhood; its table stays unfilled and its operations look up.
+            if self.env.is_client() {
+                let contacts = self.env.table.len();
+                self.env.events.push_back(Event::Joined { contacts });
+            } else {
+                self.upkeep.joined(&mut self.env, now);
+            }
+            return;
+        }
+        self.upkeep.joining();
+        self.refresh(now);
+    }
+
+    /// Starts to leave: hands records over and says goodbye; [`Event::Left`] tells when it is done.
+    pub fn leave(&mut self, now: Now) {
+        if self.leaving != Leaving::No {
+            return;
+        }
+        self.env.flush_background(now);
+        self.leaving = Leaving::HandingOver;
+        if !self.env.is_client() {
+            self.handover.leave(&mut self.env, now);
+        }
+        self.go_on_leaving(now);
+    }
+
+    /// Takes in a message from a node that proved its id at this address.
+    pub fn handle_message(&mut self, now: Now, from: Contact, message: Message) {
+        if !message.from_client {
+            self.env.verified(now, from);
+        }
+        match message.body {
+            Body::Request(request) => self.env.serve(now, from, message.id, request),
+            Body::Response(Response::Coming(coming)) => {
+                let more = self.env.transfer_time(coming.bytes) + self.env.config.timeouts.timeout_cap;
+                self.env.requests.extend(now.instant, message.id, &from.id, more);
+            }
+            Body::Response(response) => self.handle_response(now, from, message.id, response),
+        }
+    }
+
+    /// Takes note that a contact cannot be reached under its id: nothing listens there, or somebody else does.
+    pub fn handle_unreachable(&mut self, now: Now, id: &NodeId) {
+        self.fell_silent(now, *id);
+        for (request, in_flight) in self.env.requests.take_all_to(id) {
+            let signal = Signal { from: in_flight.to, request, kind: SignalKind::Silent };
+            self.route(now, in_flight.owner, signal);
+        }
+    }
+
+    /// Takes note that the store has flushed: acknowledgements that waited for it go out.
+    pub fn handle_flushed(&mut self, now: Now) {
+        for after in self.env.release_flushed() {
+            if let AfterFlush::Own { operation, request, version } = after {
+                let kind = SignalKind::Durable { version };
+                let from = self.env.own_contact();
+                self.route(now, Owner::Operation(operation), Signal { from, request, kind });
+            }
+        }
+    }
+
+    /// Does what is due at this time.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some((id, overdue)) = self.env.requests.pop_overdue(now.instant) {
+            self.handle_overdue(now, id, overdue);
+        }
+        while let Some(&(at, id)) = self.deadlines.first()
+            && at <= now.instant
+        {
+            self.deadlines.pop_first();
+            self.expire(now, id);
+        }
+        if self.env.background_at.is_some_and(|at| at <= now.instant) {
+            self.env.flush_background(now);
+        }
+        if self.upkeep.run(&mut self.env, now) {
+            self.refresh(now);
+        }
+        self.handover.run(&mut self.env, now);
+        self.go_on_leaving(now);
+    }
+
+    /// The next thing to do; call until `None` after every input.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.env.actions.pop_front()
+    }
+
+    /// The next thing to tell the user; call until `None` after every input.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.env.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
+    pub fn poll_timeout(&mut self, now: Now) -> Option<Instant> {
+        self.handover.plan(&mut self.env, now);
+        let goodbye = match self.leaving {
+            Leaving::SayingGoodbye { until } => Some(until),
+            _ => None,
+        };
+        let deadline = self.deadlines.first().map(|&(at, _)| at);
+        let timers = [
+            self.env.requests.next_timer(),
+            deadline,
+            self.env.background_at,
+            self.upkeep.next_timer(&self.env, now.instant),
+            self.handover.next_timer(&self.env, now.instant),
+            goodbye,
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.env.own
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> &Counters {
+        &self.env.counters
+    }
+
+    /// What its store holds.
+    pub fn usage(&self) -> Usage {
+        self.env.store.usage()
+    }
+
+    /// How it is, as other nodes are told.
+    pub fn status(&self, now: Now) -> StatusReport {
+        self.env.status(now)
+    }
+
+    /// Live contacts, in no particular order.
+    pub fn contacts(&self) -> Vec<Contact> {
+        self.env.table.iter().collect()
+    }
+
+    /// All contacts in id order, with what is known of them.
+    pub fn peers(&self) -> Vec<PeerReport> {
+        let mut all = Vec::new();
+        loop {
+            let page = self.env.peer_page(all.last().map(|report: &PeerReport| {
+                let WireContact(contact) = report.contact;
+                contact.id
+            }));
+            all.extend(page.peers);
+            if !page.more {
+                return all;
+            }
+        }
+    }
+
+    /// Live names held here, after one of them, in (key, name) order, and where to go on: `None` at the end.
+    pub fn names(
+        &mut self,
+        now: Now,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> (Vec<RecordId>, Option<RecordId>) {
+        let heads = self.env.store.heads(after, limit).unwrap_or_default();
+        let next = if heads.len() < limit { None } else { heads.last().map(|(id, _)| id.clone()) };
+        let live = heads.into_iter().filter(|(_, head)| head.shape(now.unix_ms).is_some());
+        (live.map(|(id, _)| id).collect(), next)
+    }
+
+    /// The store, for its owner's own questions.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.env.store
+    }
+
+    fn check_write(&self, record: &RecordId, change: &Change) -> Result<(), WriteError> {
+        let limits = &self.env.config.limits;
+        if record.name.len() > limits.name_bytes_max {
+            return Err(WriteError::NameTooLong {
+                bytes: record.name.len(),
+                bytes_max: limits.name_bytes_max,
+            });
+        }
+        let field: Option<&Bytes> = match change {
+            Change::PutField { field, .. } | Change::DeleteField { field } => Some(field),
+            _ => None,
+        };
+        if let Some(field) = field
+            && field.len() > limits.name_bytes_max
+        {
+            return Err(WriteError::NameTooLong { bytes: field.len(), bytes_max: limits.name_bytes_max });
+        }
+        let bytes = change.value_bytes() + field.map_or(0, Bytes::len);
+        if bytes > limits.value_bytes_max {
+            let bytes_max = limits.value_bytes_max as u64;
+            return Err(WriteError::ValueTooLarge { bytes: bytes as u64, bytes_max });
+        }
+        if self.operations.len() >= limits.operations_max {
+            return Err(WriteError::Busy { in_flight_max: limits.operations_max });
+        }
+        Ok(())
+    }
+
+    fn next_operation(&mut self) -> OperationId {
+        self.last_operation += 1;
+        OperationId(self.last_operation)
+    }
+
+    /// Registers an operation with its time limit and lets it do its first step.
+    fn start(
+        &mut self,
+        now: Now,
+        id: OperationId,
+        timeout: Option<Duration>,
+        bytes: u64,
+        operation: Operation,
+    ) {
+        self.operations.insert(id, operation);
+        self.advance(now, id);
+        if self.operations.contains_key(&id) {
+            let copies = self.env.config.replication as u64;
+            let transfer = self.env.transfer_time(bytes.saturating_mul(copies));
+            let timeout = timeout.unwrap_or(self.env.config.operation_timeout + transfer);
+            self.deadlines.insert((now.instant + timeout, id));
+        }
+    }
+
+    fn advance(&mut self, now: Now, id: OperationId) {
+        let Some(mut operation) = self.operations.remove(&id) else { return };
+        let done = match &mut operation {
+            Operation::Write(write) => write.advance(&mut self.env, now),
+            Operation::Read(read) => read.advance(&mut self.env, now, Owner::Operation(id)),
+            Operation::Scan(scan) => scan.advance(&mut self.env, now),
+            Operation::Refresh(refresh) => {
+                let done = refresh.advance(&mut self.env, now);
+                if done {
+                    self.upkeep.refreshed(&mut self.env, now);
+                }
+                done
+            }
+            Operation::Lookup(finder) => advance_lookup(&mut self.env, now, id, finder),
+            Operation::Ask { .. } => false,
+        };
+        if !done {
+            self.operations.insert(id, operation);
+        }
+    }
+
+    fn handle_response(&mut self, now: Now, from: Contact, id: RequestId, response: Response) {
+        let Some(in_flight) = self.env.requests.complete(id, &from.id) else {
+            self.env.counters.responses_unexpected += 1;
+            return;
+        };
+        let round_trip = now.instant.since(in_flight.sent);
+        if in_flight.attempts == 1 && env::request_bytes(&in_flight.request) <= env::LARGE_BYTES {
+            self.env.peers.answered(&from.id, round_trip);
+        }
+        let kind = SignalKind::Answer { response, round_trip };
+        self.route(now, in_flight.owner, Signal { from: in_flight.to, request: id, kind });
+    }
+
+    fn handle_overdue(&mut self, now: Now, id: RequestId, overdue: Overdue) {
+        let Some(in_flight) = self.env.requests.in_flight(id) else { return };
+        let (to, owner, attempts) = (in_flight.to, in_flight.owner, in_flight.attempts);
+        match overdue {
+            Overdue::Slow => {
+                self.env.counters.requests_slow += 1;
+                self.env.peers.suspect(&to.id);
+                self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Slow });
+            }
+            Overdue::Lost if attempts < self.env.config.attempts_max => {
+                self.env.peers.lost();
+                self.env.repeat(now, id);
+            }
+            Overdue::Lost => {
+                self.env.requests.remove(id);
+                self.env.counters.requests_unanswered += 1;
+                self.fell_silent(now, to.id);
+                self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Silent });
+            }
+        }
+    }
+
+    fn fell_silent(&mut self, now: Now, id: NodeId) {
+        self.env.peers.silent(now.instant, &id);
+        self.env.arrived.retain(|contact| contact.id != id);
+        let removal = self.env.table.failed(&id);
+        if removal != Removal::Unknown {
+            self.upkeep.fell_silent(&self.env, now, id);
+        }
+        let gone = matches!(removal, Removal::Unresponsive | Removal::Replaced { .. });
+        if gone && !self.env.departed.contains(&id) {
+            self.env.departed.push(id);
+        }
+    }
+
+    /// Brings news to whom it concerns.
+    fn route(&mut self, now: Now, owner: Owner, signal: Signal) {
+        match owner {
+            Owner::Operation(id) => self.signal_operation(now, id, signal),
+            Owner::Probe => {
+                if !matches!(signal.kind, SignalKind::Slow) {
+                    self.upkeep.probed(&mut self.env, now, &signal.from.id);
+                }
+            }
+            Owner::Background => {}
+            Owner::Handover => {
+                if !matches!(signal.kind, SignalKind::Slow) {
+                    let stored =
+                        matches!(signal.kind, SignalKind::Answer { response: Response::Stored(_), .. });
+                    self.handover.on_answer(stored);
+                    self.go_on_leaving(now);
+                }
+            }
+        }
+    }
+
+    fn signal_operation(&mut self, now: Now, id: OperationId, signal: Signal) {
+        let Some(mut operation) = self.operations.remove(&id) else { return };
+        let done = match &mut operation {
+            Operation::Write(write) => write.on_signal(&mut self.env, now, signal),
+            Operation::Read(read) => read.on_signal(&mut self.env, now, Owner::Operation(id), signal),
+            Operation::Scan(scan) => scan.on_signal(&mut self.env, now, signal),
+            Operation::Refresh(refresh) => {
+                let done = refresh.on_signal(&mut self.env, now, &signal);
+                if done {
+                    self.upkeep.refreshed(&mut self.env, now);
+                }
+                done
+            }
+            Operation::Lookup(finder) => {
+                finder.on_signal(&mut self.env, now, &signal);
+                advance_lookup(&mut self.env, now, id, finder)
+            }
+            Operation::Ask { contact } => tell_answer(&mut self.env, id, *contact, signal),
+        };
+        if !done {
+            self.operations.insert(id, operation);
+        }
+    }
+
+    /// Ends an operation whose time is over.
+    fn expire(&mut self, now: Now, id: OperationId) {
+        match self.operations.remove(&id) {
+            Some(Operation::Write(mut write)) => write.expire(&mut self.env, now),
+            Some(Operation::Read(mut read)) => read.expire(&mut self.env, now),
+            Some(Operation::Lookup(finder)) => tell_lookup(&mut self.env, id, &finder),
+            Some(Operation::Scan(mut scan)) => scan.expire(&mut self.env),
+            Some(Operation::Refresh(_)) => self.upkeep.refreshed(&mut self.env, now),
+            Some(Operation::Ask { .. }) | None => {}
+        }
+    }
+
+    fn refresh(&mut self, now: Now) {
+        let id = self.next_operation();
+        let refresh = Refresh::new(&mut self.env, now, id);
+        self.start(now, id, None, 0, Operation::Refresh(refresh));
+    }
+
+    fn go_on_leaving(&mut self, now: Now) {
+        if self.leaving == Leaving::HandingOver && self.handover.is_idle() {
+            for contact in self.env.table.iter().collect::<Vec<_>>() {
+                self.env.request(now, contact, Request::Leave(Empty {}), Owner::Background);
+            }
+            self.leaving = Leaving::SayingGoodbye { until: now.instant + GOODBYE_WAIT };
+        }
+        if let Leaving::SayingGoodbye { until } = self.leaving
+            && (now.instant >= until || self.env.requests.len() == 0)
+        {
+            self.leaving = Leaving::Left;
+            self.env.events.push_back(Event::Left { handed_over: self.handover.handed_over });
+        }
+    }
+}
+
+fn advance_lookup<S>(env: &mut Env<S>, now: Now, id: OperationId, finder: &mut Finder) -> bool {
+    finder.advance(env, now, Owner::Operation(id));
+    if finder.is_done() {
+        tell_lookup(env, id, finder);
+        return true;
+    }
+    false
+}
+
+fn tell_lookup<S>(env: &mut Env<S>, operation: OperationId, finder: &Finder) {
+    let outcome = LookupOutcome { closest: finder.closest(), trace: finder.lookup().trace().to_vec() };
+    env.events.push_back(Event::LookedUp { operation, outcome });
+}
+
+fn tell_answer<S>(env: &mut Env<S>, operation: OperationId, contact: Contact, signal: Signal) -> bool {
+    let result = match signal.kind {
+        SignalKind::Answer { response, round_trip } => Ok((response, round_trip)),
+        SignalKind::Silent => Err(AskError::Silent { contact }),
+        SignalKind::Slow | SignalKind::Durable { .. } => return false,
+    };
+    env.events.push_back(Event::Answered { operation, result });
+    true
+}

@@ -1,0 +1,199 @@
+//! What a node knows of the nodes it talks to: how fast they answer and whether they do.
+
+use rustc_hash::FxHashMap;
+
+use crate::rtt::RoundTrip;
+use crate::{Instant, NodeId};
+use std::time::Duration;
+
+/// Nodes remembered at most; beyond it the ones that were silent longest ago are forgotten.
+const PEERS_MAX: usize = 4096;
+/// How long an answer stands before a contact is confirmed in the routing table again.
+const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
+/// Weight of one request in the share of lost ones: 1/64, so that some hundred requests tell.
+const LOSS_SMOOTHING_SHIFT: u32 = 6;
+/// One as a fixed-point number with 16 bits of fraction.
+const ONE: u32 = 1 << 16;
+
+/// One node's behaviour towards us.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Peer {
+    pub(super) round_trip: RoundTrip,
+    /// When it last said anything.
+    heard: Instant,
+    confirmed: Option<Instant>,
+    /// It owes an answer for longer than it usually takes.
+    suspect: bool,
+    /// Requests that it did not answer at all since it was last heard.
+    silences: u32,
+    /// When it last failed to answer at all.
+    silent_at: Option<Instant>,
+}
+
+/// How a node that said something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing new: it was confirmed a moment ago.
+    Lately,
+    /// It should be confirmed in the routing table.
+    Confirm,
+    /// It had fallen silent and is back.
+    Back,
+}
+
+/// All nodes we know the behaviour of.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    peers: FxHashMap<NodeId, Peer>,
+    /// Share of requests whose first attempt was lost, smoothed; 16 bits of fraction.
+    loss: u32,
+}
+
+impl Peers {
+    /// Notes that a node said something.
+    pub(super) fn heard(&mut self, now: Instant, id: &NodeId) -> Heard {
+        let peer = self.entry(id);
+        let back = peer.silences > 0;
+        peer.heard = now;
+        peer.suspect = false;
+        peer.silences = 0;
+        peer.silent_at = None;
+        let due = peer.confirmed.is_none_or(|at| now.since(at) >= CONFIRM_INTERVAL);
+        if back {
+            peer.confirmed = Some(now);
+            return Heard::Back;
+        }
+        if due {
+            peer.confirmed = Some(now);
+            return Heard::Confirm;
+        }
+        Heard::Lately
+    }
+
+    /// Notes how long an answer took that was asked for once.
+    pub(super) fn answered(&mut self, id: &NodeId, round_trip: Duration) {
+        self.entry(id).round_trip.sample(round_trip);
+        self.loss -= self.loss >> LOSS_SMOOTHING_SHIFT;
+    }
+
+    /// Notes that an answer is overdue.
+    pub(super) fn suspect(&mut self, id: &NodeId) {
+        self.entry(id).suspect = true;
+    }
+
+    /// Notes that one attempt was lost.
+    pub(super) fn lost(&mut self) {
+        self.loss += (ONE - self.loss) >> LOSS_SMOOTHING_SHIFT;
+    }
+
+    /// Notes that a request went unanswered however often it was sent.
+    pub(super) fn silent(&mut self, now: Instant, id: &NodeId) {
+        let peer = self.entry(id);
+        peer.suspect = true;
+        peer.silences = peer.silences.saturating_add(1);
+        peer.silent_at = Some(now);
+    }
+
+    /// Whether it owes us an answer, so that others are better asked first.
+    pub(super) fn is_suspect(&self, id: &NodeId) -> bool {
+        self.peers.get(id).is_some_and(|peer| peer.suspect)
+    }
+
+    /// Whether it failed to answer within the last `window`.
+    pub(super) fn was_silent_within(&self, now: Instant, id: &NodeId, window: Duration) -> bool {
+        let silent_at = self.peers.get(id).and_then(|peer| peer.silent_at);
+        silent_at.is_some_and(|at| now.since(at) < window)
+    }
+
+    /// What we know of it.
+    pub(super) fn peer(&self, id: &NodeId) -> Option<&Peer> {
+        self.peers.get(id)
+    }
+
+    /// Requests it left unanswered since it was last heard.
+    pub(super) fn silences(&self, id: &NodeId) -> u32 {
+        self.peers.get(id).map_or(0, |peer| peer.silences)
+    }
+
+    /// Whether more than about 1% of first attempts are lost of late: then it pays to ask more nodes at once.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.loss > ONE / 100
+    }
+
+    /// Drops what is known of a node.
+    pub(super) fn forget(&mut self, id: &NodeId) {
+        self.peers.remove(id);
+    }
+
+    fn entry(&mut self, id: &NodeId) -> &mut Peer {
+        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(id) {
+            self.make_room();
+        }
+        self.peers.entry(*id).or_default()
+    }
+
+    /// Forgets the half that was heard longest ago; rare, so its cost does not matter.
+    fn make_room(&mut self) {
+        let mut heard: Vec<_> = self.peers.iter().map(|(id, peer)| (peer.heard, *id)).collect();
+        heard.sort_unstable();
+        for (_, id) in &heard[..heard.len() / 2] {
+            self.peers.remove(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u16) -> NodeId {
+        NodeId::of_public_key(&n.to_be_bytes())
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_micros(ms * 1_000)
+    }
+
+    #[test]
+    fn a_word_from_a_suspect_clears_it() {
+        let mut peers = Peers::default();
+        peers.suspect(&id(1));
+        assert!(peers.is_suspect(&id(1)));
+        assert_eq!(peers.heard(at(0), &id(1)), Heard::Confirm);
+        assert!(!peers.is_suspect(&id(1)));
+        assert_eq!(peers.heard(at(10), &id(1)), Heard::Lately);
+        assert_eq!(peers.heard(at(1_000), &id(1)), Heard::Confirm);
+    }
+
+    #[test]
+    fn a_silent_node_that_speaks_is_back() {
+        let mut peers = Peers::default();
+        peers.silent(at(5), &id(1));
+        assert!(peers.was_silent_within(at(6), &id(1), Duration::from_millis(10)));
+        assert_eq!(peers.heard(at(7), &id(1)), Heard::Back);
+        assert!(!peers.was_silent_within(at(8), &id(1), Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_recently_heard_stay() {
+        let mut peers = Peers::default();
+        for n in 0..PEERS_MAX as u16 + 10 {
+            peers.heard(at(u64::from(n)), &id(n));
+        }
+        assert!(peers.peers.len() <= PEERS_MAX);
+        assert!(peers.peer(&id(PEERS_MAX as u16 - 1)).is_some());
+        assert!(peers.peer(&id(0)).is_none());
+    }
+
+    #[test]
+    fn loss_is_noticed_and_forgotten() {
+        let mut peers = Peers::default();
+        for _ in 0..50 {
+            (0..19).for_each(|_| peers.answered(&id(1), Duration::from_millis(1)));
+            peers.lost();
+        }
+        assert!(peers.is_lossy());
+        (0..1_000).for_each(|_| peers.answered(&id(1), Duration::from_millis(1)));
+        assert!(!peers.is_lossy());
+    }
+}

@@ -1,0 +1,279 @@
+//! One read under way: one replica is asked for the record, the others for its version only; what they hold is
+//! merged, and those that lack something are repaired.
+
+use super::env::Env;
+use super::finder::Finder;
+use super::replicas::{Replicas, State};
+use super::requests::Owner;
+use super::signal::{Signal, SignalKind};
+use crate::operation::{Event, OperationId, ReadError, ReadOptions, ReadOutcome};
+use crate::record::{Record, Version};
+use crate::store::{RecordId, RecordStore};
+use crate::wire::{Get, Put, PutMode, Request, Response, Want};
+use crate::{Consistency, Contact, NodeId, Now};
+
+/// What one replica told.
+#[derive(Debug)]
+struct Told {
+    version: Version,
+    /// Whether its record went into the merged one.
+    merged: bool,
+}
+
+/// A get under way.
+pub(super) struct Read {
+    pub(super) id: Option<OperationId>,
+    record_id: RecordId,
+    consistency: Consistency,
+    finder: Option<Finder>,
+    replicas: Option<Replicas<Told>>,
+    /// All records received so far.
+    merged: Record,
+    /// The state of `merged`, and of each record that went into it.
+    merged_version: Version,
+    /// A replica whose whole record is on its way.
+    fetching: Option<NodeId>,
+    /// Whether more than one record went into `merged`, so that its version must be computed.
+    mixed: bool,
+}
+
+impl Read {
+    /// A read on behalf of the user, or, without an id, of this node itself, which stores what it finds.
+    pub(super) fn new<S>(
+        env: &mut Env<S>,
+        now: Now,
+        id: Option<OperationId>,
+        record_id: RecordId,
+        options: ReadOptions,
+    ) -> Self {
+        let finder = Finder::new(env, now, record_id.key);
+        Self {
+            id,
+            record_id,
+            consistency: options.consistency.unwrap_or(env.config.consistency),
+            finder: Some(finder),
+            replicas: None,
+            merged: Record::default(),
+            merged_version: Version::ABSENT,
+            fetching: None,
+            mixed: false,
+        }
+    }
+
+    /// Takes in news; tells whether the read has ended.
+    pub(super) fn on_signal<S: RecordStore>(
+        &mut self,
+        env: &mut Env<S>,
+        now: Now,
+        owner: Owner,
+        signal: Signal,
+    ) -> bool {
+        if let Some(finder) = &mut self.finder {
+            finder.on_signal(env, now, &signal);
+        } else {
+            self.on_replica(signal);
+        }
+        self.advance(env, now, owner)
+    }
+
+    /// Does what can be done now; tells whether the read has ended.
+    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, owner: Owner) -> bool {
+        if let Some(finder) = &mut self.finder {
+            finder.advance(env, now, owner);
+            if !finder.is_done() {
+                return false;
+            }
+            self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.closest()));
+            self.finder = None;
+        }
+        while let Some((to, want)) = self.next_to_ask(env) {
+            self.ask(env, now, owner, to, want);
+        }
+        match self.result(env) {
+            Some(result) => {
+                let result = result.map(|need| self.outcome(need));
+                self.finish(env, now, result);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends the read with an error; its time is over.
+    pub(super) fn expire<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+        let error = self.too_few_answers();
+        self.finish(env, now, Err(error));
+    }
+
+    fn on_replica(&mut self, signal: Signal) {
+        let Some(replicas) = &mut self.replicas else { return };
+        let Some(state) = replicas.asked_mut(&signal.from.id, signal.request) else { return };
+        if self.fetching == Some(signal.from.id) {
+            self.fetching = None;
+        }
+        match signal.kind {
+            SignalKind::Answer { response: Response::Found(found), .. } => {
+                *state = State::Done(Told { version: found.version, merged: true });
+                self.take_in(found.version, found.record);
+            }
+            SignalKind::Answer { response: Response::Summary(summary), .. } => {
+                *state = State::Done(Told { version: summary.version, merged: summary.version.is_absent() });
+            }
+            SignalKind::Slow => *state = State::Waiting { request: signal.request, slow: true },
+            SignalKind::Answer { .. } | SignalKind::Silent | SignalKind::Durable { .. } => {
+                *state = State::Silent;
+            }
+        }
+    }
+
+    /// Merges a record that was received or read here.
+    fn take_in(&mut self, version: Version, record: Record) {
+        if self.merged.is_empty() {
+            self.merged = record;
+            self.merged_version = version;
+        } else if self.merged.merge(record) {
+            self.mixed = true;
+        }
+    }
+
+    /// Whom to ask now, and for what.
+    fn next_to_ask<S>(&mut self, env: &Env<S>) -> Option<(Contact, Want)> {
+        let replicas = self.replicas.as_ref()?;
+        let enough = self.settled() >= self.wanted(env);
+        // First the record itself, from a node that is known to have it if there is one.
+        if self.fetching.is_none()
+            && let Some(contact) = self.unmerged_holder()
+        {
+            return Some((contact, Want::Record));
+        }
+        if enough {
+            return None;
+        }
+        let next = replicas.next_idle(env)?;
+        let is_first = self.merged.is_empty() && self.fetching.is_none() && self.unmerged_holder().is_none();
+        Some((next, if is_first || next.id == env.own { Want::Record } else { Want::Summary }))
+    }
+
+    /// A replica whose version differs from what is merged.
+    fn unmerged_holder(&self) -> Option<Contact> {
+        let differs = |told: &Told| !told.merged && (self.mixed || told.version != self.merged_version);
+        let replicas = self.replicas.as_ref()?;
+        replicas.answers().find(|(_, told)| differs(told)).map(|(contact, _)| *contact)
+    }
+
+    fn ask<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, owner: Owner, to: Contact, want: Want) {
+        let state = if to.id == env.own {
+            let (version, record) = env.load_here(&self.record_id);
+            self.take_in(version, record);
+            State::Done(Told { version, merged: true })
+        } else {
+            if want == Want::Record {
+                self.fetching = Some(to.id);
+            }
+            let get = Get { key: self.record_id.key, name: self.record_id.name.clone(), want };
+            let request = env.request(now, to, Request::Get(get), owner);
+            State::Waiting { request, slow: false }
+        };
+        if let Some(slot) = self.replicas.as_mut().and_then(|replicas| replicas.state_mut(&to.id)) {
+            *slot = state;
+        }
+    }
+
+    /// Replicas that have answered or will at their usual pace.
+    fn settled(&self) -> usize {
+        self.replicas.as_ref().map_or(0, |replicas| self.answered() + replicas.awaited())
+    }
+
+    fn answered(&self) -> usize {
+        self.replicas.as_ref().map_or(0, |replicas| replicas.answers().count())
+    }
+
+    /// How many replicas must answer: the quorum if one of them holds something, all of them otherwise.
+    fn need(&self) -> usize {
+        let Some(replicas) = &self.replicas else { return 1 };
+        let need = self.consistency.reads_needed(replicas.responsible());
+        let found = replicas.answers().any(|(_, told)| !told.version.is_absent());
+        if !found && self.answered() >= need { replicas.responsible() } else { need }
+    }
+
+    /// How many replicas to ask at once: a few more where packets get lost.
+    fn wanted<S>(&self, env: &Env<S>) -> usize {
+        let need = self.need();
+        let responsible = self.replicas.as_ref().map_or(0, Replicas::responsible);
+        if env.peers.is_lossy() { (need + need.div_ceil(2)).min(responsible.max(need)) } else { need }
+    }
+
+    /// Whether the read is settled, and with how many answers needed.
+    fn result<S>(&self, env: &Env<S>) -> Option<Result<usize, ReadError>> {
+        let replicas = self.replicas.as_ref()?;
+        let need = self.need();
+        let answers = self.answered();
+        let complete = self.unmerged_holder().is_none() && self.fetching_is_not_needed();
+        if answers >= need && complete && replicas.responsible() > 0 {
+            return Some(Ok(need));
+        }
+        let exhausted = replicas.waiting() == 0 && replicas.next_idle(env).is_none();
+        exhausted.then(|| Err(self.too_few_answers()))
+    }
+
+    /// A record on its way is not waited for when another copy of the same state is already here.
+    fn fetching_is_not_needed(&self) -> bool {
+        self.fetching.is_none() || !self.merged.is_empty()
+    }
+
+    /// Hands the merged record out.
+    fn outcome(&mut self, need: usize) -> ReadOutcome {
+        let version = if self.mixed { self.merged.head().version } else { self.merged_version };
+        let merged = std::mem::take(&mut self.merged);
+        ReadOutcome {
+            record: (!merged.is_empty()).then_some(merged),
+            version,
+            answers: self.answered(),
+            need,
+            replicas: self.replicas.as_ref().map_or(0, Replicas::responsible),
+            repaired: 0,
+        }
+    }
+
+    fn too_few_answers(&self) -> ReadError {
+        ReadError::TooFewAnswers { answers: self.answered(), need: self.need() }
+    }
+
+    fn finish<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, result: Result<ReadOutcome, ReadError>) {
+        let mut result = result;
+        if let Ok(outcome) = &mut result {
+            outcome.repaired = self.repair(env, now, outcome);
+        }
+        if let Some(operation) = self.id {
+            env.events.push_back(Event::Read { operation, result });
+        }
+    }
+
+    /// Sends the merged record to those that answered with less; tells to how many.
+    fn repair<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, outcome: &ReadOutcome) -> usize {
+        let (Some(replicas), Some(record)) = (self.replicas.take(), &outcome.record) else { return 0 };
+        let responsible: Vec<_> = replicas.responsible_iter().map(|replica| replica.contact.id).collect();
+        let lacking = replicas
+            .answers()
+            .filter(|(contact, told)| told.version != outcome.version && responsible.contains(&contact.id));
+        let mut repaired = 0;
+        for (contact, _) in lacking {
+            let put = Put {
+                key: self.record_id.key,
+                name: self.record_id.name.clone(),
+                mode: PutMode::Replicate,
+                delta: record.clone(),
+                if_version: None,
+            };
+            if contact.id == env.own {
+                // A store that refuses is reported by the store itself; the reader has its answer.
+                let _ = env.store_put(now, put);
+            } else {
+                env.request_in_background(now, *contact, Request::Put(put));
+            }
+            repaired += 1;
+        }
+        env.counters.replicas_repaired += repaired as u64;
+        repaired
+    }
+}

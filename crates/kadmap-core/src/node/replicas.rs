@@ -1,0 +1,121 @@
+//! The nodes responsible for a record, nearest first, and how far each has come in one operation.
+
+use super::env::Env;
+use crate::wire::RequestId;
+use crate::{Contact, Key, NodeId};
+
+/// One responsible node.
+#[derive(Debug)]
+pub(super) struct Replica<T> {
+    pub(super) contact: Contact,
+    pub(super) state: State<T>,
+}
+
+/// How far one node has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum State<T> {
+    /// Not asked yet.
+    Idle,
+    /// Asked; `slow` once the answer is overdue.
+    Waiting { request: RequestId, slow: bool },
+    /// Answered.
+    Done(T),
+    /// Given up: counts no longer among the responsible.
+    Silent,
+}
+
+/// The candidates of one operation in distance order: the first `replication` that are not silent are
+/// responsible, those behind stand in for them.
+#[derive(Debug)]
+pub(super) struct Replicas<T> {
+    list: Vec<Replica<T>>,
+    replication: usize,
+}
+
+impl<T> Replicas<T> {
+    /// The candidates among `contacts` (nearest first), and this node itself if it is a member.
+    pub(super) fn new<S>(env: &Env<S>, key: &Key, contacts: Vec<Contact>) -> Self {
+        let mut list: Vec<_> =
+            contacts.into_iter().map(|contact| Replica { contact, state: State::Idle }).collect();
+        if !env.is_client() {
+            let own = env.own.distance(key);
+            let place = list.partition_point(|replica| replica.contact.id.distance(key) < own);
+            list.insert(place, Replica { contact: env.own_contact(), state: State::Idle });
+        }
+        Self { list, replication: env.config.replication }
+    }
+
+    /// How many nodes are responsible: those that exist, at most the replication.
+    pub(super) fn responsible(&self) -> usize {
+        let alive = self.list.iter().filter(|replica| !matches!(replica.state, State::Silent));
+        alive.count().min(self.replication)
+    }
+
+    /// The responsible nodes in distance order.
+    pub(super) fn responsible_iter(&self) -> impl Iterator<Item = &Replica<T>> {
+        let alive = self.list.iter().filter(|replica| !matches!(replica.state, State::Silent));
+        alive.take(self.replication)
+    }
+
+    /// Nodes asked whose answer is not overdue.
+    pub(super) fn awaited(&self) -> usize {
+        self.count(|state| matches!(state, State::Waiting { slow: false, .. }))
+    }
+
+    /// Nodes whose answer may still come.
+    pub(super) fn waiting(&self) -> usize {
+        self.count(|state| matches!(state, State::Waiting { .. }))
+    }
+
+    pub(super) fn count(&self, is: impl Fn(&State<T>) -> bool) -> usize {
+        self.list.iter().filter(|replica| is(&replica.state)).count()
+    }
+
+    /// What the nodes answered, in distance order.
+    pub(super) fn answers(&self) -> impl Iterator<Item = (&Contact, &T)> {
+        self.list.iter().filter_map(|replica| match &replica.state {
+            State::Done(answer) => Some((&replica.contact, answer)),
+            _ => None,
+        })
+    }
+
+    /// Nodes given up on or overdue.
+    pub(super) fn silent(&self) -> Vec<NodeId> {
+        let silent = |replica: &&Replica<T>| {
+            matches!(replica.state, State::Silent | State::Waiting { slow: true, .. })
+        };
+        self.list.iter().filter(silent).map(|replica| replica.contact.id).collect()
+    }
+
+    /// The nearest node not asked yet, those that owe us answers last; this node itself first, as it costs nothing.
+    pub(super) fn next_idle<S>(&self, env: &Env<S>) -> Option<Contact> {
+        let mut idle = self.list.iter().filter(|replica| matches!(replica.state, State::Idle));
+        let first = idle.clone().next()?;
+        let responsible = self.responsible_iter().any(|replica| replica.contact.id == env.own);
+        if responsible && let Some(own) = idle.clone().find(|replica| replica.contact.id == env.own) {
+            return Some(own.contact);
+        }
+        let prompt = idle.find(|replica| !env.peers.is_suspect(&replica.contact.id));
+        Some(prompt.unwrap_or(first).contact)
+    }
+
+    /// The state of one node.
+    pub(super) fn state_mut(&mut self, id: &NodeId) -> Option<&mut State<T>> {
+        self.list.iter_mut().find(|replica| replica.contact.id == *id).map(|replica| &mut replica.state)
+    }
+
+    /// The state of the node that this request waits for.
+    pub(super) fn asked_mut(&mut self, id: &NodeId, request: RequestId) -> Option<&mut State<T>> {
+        self.state_mut(id)
+            .filter(|state| matches!(state, State::Waiting { request: asked, .. } if *asked == request))
+    }
+
+    /// Makes all but the silent ones idle, to ask them again.
+    pub(super) fn start_over(&mut self) {
+        for replica in &mut self.list {
+            if !matches!(replica.state, State::Silent) {
+                replica.state = State::Idle;
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Requests in flight: who was asked, who wants the answer, and when to grow impatient.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use crate::operation::OperationId;
+use crate::wire::{Request, RequestId};
+use crate::{Contact, Instant, NodeId};
+
+/// Who wants to hear of a request's fate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// An operation, which may have ended meanwhile.
+    Operation(OperationId),
+    /// A probe of a contact: the answer itself is the news.
+    Probe,
+    /// A copy sent in the background: retried, then forgotten.
+    Background,
+    /// A record handed to another holder.
+    Handover,
+}
+
+/// One request in flight.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) to: Contact,
+    pub(super) request: Request,
+    pub(super) owner: Owner,
+    /// Times it was sent so far.
+    pub(super) attempts: u32,
+    pub(super) sent: Instant,
+    /// Whether its owner was told that it is slow.
+    pub(super) slow: bool,
+    /// When this attempt counts as lost.
+    pub(super) deadline: Instant,
+    /// When the timer fires next: slow or lost.
+    timer: Instant,
+}
+
+/// What a timer found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// Not answered when most answers come; the owner may ask somebody else.
+    Slow,
+    /// Not answered at all; send it again or give up.
+    Lost,
+}
+
+/// All requests in flight of one node, by id.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    in_flight: FxHashMap<RequestId, InFlight>,
+    /// Invariant: exactly one entry for each request in flight.
+    timers: BTreeSet<(Instant, RequestId)>,
+    last_id: RequestId,
+}
+
+impl Requests {
+    /// Takes note of a request that is being sent now; tells its id.
+    pub(super) fn insert(
+        &mut self,
+        now: Instant,
+        to: Contact,
+        request: Request,
+        owner: Owner,
+        waits: Waits,
+    ) -> RequestId {
+        let id = self.free_id();
+        let (timer, deadline) = (now + waits.slow_after, now + waits.lost_after);
+        let in_flight = InFlight { to, request, owner, attempts: 1, sent: now, slow: false, deadline, timer };
+        self.timers.insert((timer, id));
+        self.in_flight.insert(id, in_flight);
+        id
+    }
+
+    /// Takes out the request that this node answered; `None` when it was not asked of that node.
+    pub(super) fn complete(&mut self, id: RequestId, from: &NodeId) -> Option<InFlight> {
+        if self.in_flight.get(&id)?.to.id != *from {
+            return None;
+        }
+        self.remove(id)
+    }
+
+    /// Takes a request out unanswered.
+    pub(super) fn remove(&mut self, id: RequestId) -> Option<InFlight> {
+        let request = self.in_flight.remove(&id)?;
+        self.timers.remove(&(request.timer, id));
+        Some(request)
+    }
+
+    /// The request that is due, if any, and how; call until `None`.
+    ///
+    /// A slow one goes on waiting for its deadline; a lost one is still in flight and must be
+    /// [`repeat`](Self::repeat)ed or [`remove`](Self::remove)d.
+    pub(super) fn pop_overdue(&mut self, now: Instant) -> Option<(RequestId, Overdue)> {
+        let &(timer, id) = self.timers.first()?;
+        if timer > now {
+            return None;
+        }
+        let request = self.in_flight.get_mut(&id)?;
+        if request.slow || timer >= request.deadline {
+            return Some((id, Overdue::Lost));
+        }
+        request.slow = true;
+        let deadline = request.deadline;
+        self.set_timer(id, deadline);
+        Some((id, Overdue::Slow))
+    }
+
+    /// Notes that a request is being sent once more.
+    pub(super) fn repeat(&mut self, now: Instant, id: RequestId, lost_after: Duration) {
+        if let Some(request) = self.in_flight.get_mut(&id) {
+            request.attempts += 1;
+            request.deadline = now + lost_after;
+            let deadline = request.deadline;
+            self.set_timer(id, deadline);
+        }
+    }
+
+    /// Grants a request more time, because its answer is known to be on its way.
+    pub(super) fn extend(&mut self, now: Instant, id: RequestId, from: &NodeId, more: Duration) {
+        if let Some(request) = self.in_flight.get_mut(&id)
+            && request.to.id == *from
+        {
+            request.deadline = request.deadline.max(now + more);
+            request.slow = true;
+            let deadline = request.deadline;
+            self.set_timer(id, deadline);
+        }
+    }
+
+    pub(super) fn in_flight(&self, id: RequestId) -> Option<&InFlight> {
+        self.in_flight.get(&id)
+    }
+
+    /// When [`pop_overdue`](Self::pop_overdue) has something next.
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        self.timers.first().map(|&(at, _)| at)
+    }
+
+    /// The id of the request made last.
+    pub(super) fn last_id(&self) -> RequestId {
+        self.last_id
+    }
+
+    /// Takes out all requests to a node, oldest first; costs all that are in flight.
+    pub(super) fn take_all_to(&mut self, id: &NodeId) -> Vec<(RequestId, InFlight)> {
+        let to_it = self.timers.iter().filter(|(_, request)| {
+            self.in_flight.get(request).is_some_and(|in_flight| in_flight.to.id == *id)
+        });
+        let mut ids: Vec<_> = to_it.map(|&(_, request)| request).collect();
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| Some((id, self.remove(id)?))).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    fn set_timer(&mut self, id: RequestId, at: Instant) {
+        if let Some(request) = self.in_flight.get_mut(&id) {
+            self.timers.remove(&(request.timer, id));
+            request.timer = at;
+            self.timers.insert((at, id));
+        }
+    }
+
+    fn free_id(&mut self) -> RequestId {
+        loop {
+            self.last_id = self.last_id.wrapping_add(1);
+            if !self.in_flight.contains_key(&self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+}
+
+/// How long a request is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    /// Until its owner may ask somebody else.
+    pub(super) slow_after: Duration,
+    /// Until the attempt counts as lost.
+    pub(super) lost_after: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Ping;
+
+    const WAITS: Waits =
+        Waits { slow_after: Duration::from_millis(2), lost_after: Duration::from_millis(20) };
+
+    fn contact(name: &[u8]) -> Contact {
+        Contact { id: NodeId::of_public_key(name), address: ([127, 0, 0, 1], 1).into() }
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_micros(ms * 1_000)
+    }
+
+    fn ping() -> Request {
+        Request::Ping(Ping::default())
+    }
+
+    #[test]
+    fn a_request_is_slow_once_then_lost_and_may_be_repeated() {
+        let mut requests = Requests::default();
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        assert_eq!(requests.pop_overdue(at(1)), None);
+        assert_eq!(requests.pop_overdue(at(2)), Some((id, Overdue::Slow)));
+        assert_eq!(requests.pop_overdue(at(19)), None);
+        assert_eq!(requests.pop_overdue(at(20)), Some((id, Overdue::Lost)));
+        requests.repeat(at(20), id, Duration::from_millis(40));
+        assert_eq!(requests.pop_overdue(at(59)), None);
+        assert_eq!(requests.pop_overdue(at(60)), Some((id, Overdue::Lost)));
+        assert_eq!(requests.remove(id).map(|request| request.attempts), Some(2));
+        assert_eq!((requests.len(), requests.next_timer()), (0, None));
+    }
+
+    #[test]
+    fn only_the_node_that_was_asked_may_answer() {
+        let mut requests = Requests::default();
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        assert!(requests.complete(id, &contact(b"b").id).is_none());
+        assert!(requests.complete(id, &contact(b"a").id).is_some());
+        assert!(requests.complete(id, &contact(b"a").id).is_none(), "an answer counts once");
+    }
+
+    #[test]
+    fn an_answer_on_its_way_is_waited_for() {
+        let mut requests = Requests::default();
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        requests.extend(at(1), id, &contact(b"a").id, Duration::from_secs(1));
+        assert_eq!(requests.pop_overdue(at(500)), None);
+        assert_eq!(requests.pop_overdue(at(1_001)), Some((id, Overdue::Lost)));
+    }
+}

@@ -1,0 +1,310 @@
+//! Answering other nodes, and this node's own share of its operations: what may enter the store and what leaves
+//! it.
+
+use bytes::Bytes;
+
+use super::Action;
+use super::env::{AfterFlush, Env, LARGE_BYTES};
+use crate::operation::Event;
+use crate::record::{Head, OVERHEAD_BYTES, Record, Shape, Version};
+use crate::store::{RecordId, RecordStore, StoreError, Ticket};
+use crate::wire::{
+    Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
+    PeerReport, Peers, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport,
+    Stored as StoredBody, Summary, Want, WireContact,
+};
+use crate::{Contact, Key, NodeId, Now};
+
+/// Contacts in one page of a peer list.
+const PEERS_PER_PAGE: usize = 128;
+/// Sorts after every name: one byte longer than the longest and all ones.
+const AFTER_EVERY_NAME: [u8; 1025] = [0xff; 1025];
+
+/// A delta that entered the store.
+pub(super) struct Stored {
+    pub(super) version: Version,
+    /// What the acknowledgement has to wait for.
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl<S: RecordStore> Env<S> {
+    /// Answers one request.
+    pub(super) fn serve(&mut self, now: Now, from: Contact, id: RequestId, request: Request) {
+        self.counters.requests_served += 1;
+        let response = match request {
+            Request::Ping(ping) => Response::Pong(ping),
+            Request::FindNode(find) => self.serve_find_node(&find, &from.id),
+            Request::Get(get) => self.serve_get(get, from.id, id),
+            Request::Put(put) => match self.store_put(now, put) {
+                Ok(Stored { version, ticket: None }) => Response::Stored(StoredBody { version }),
+                Ok(Stored { version, ticket: Some(ticket) }) => {
+                    let response = Response::Stored(StoredBody { version });
+                    let reply = AfterFlush::Reply { to: from.id, id, response };
+                    self.after_flush.push_back((ticket, reply));
+                    return;
+                }
+                Err(refusal) => Response::Refused(refusal),
+            },
+            Request::Names(names) => Response::Names(self.names_here(now, &names)),
+            Request::Status(_) => Response::Status(self.status(now)),
+            Request::Peers(peers) => self.serve_peers(&peers),
+            Request::Leave(_) => {
+                self.table.remove(&from.id);
+                self.peers.forget(&from.id);
+                self.departed.push(from.id);
+                Response::Left(Empty {})
+            }
+            Request::Unknown(_) => Response::Unsupported(Empty {}),
+        };
+        self.reply(from.id, id, response);
+    }
+
+    /// Merges a delta into the store if it may enter.
+    pub(super) fn store_put(&mut self, now: Now, put: Put) -> Result<Stored, Refusal> {
+        let id = RecordId { key: put.key, name: put.name };
+        let checked = self.head_here(&id).and_then(|head| {
+            self.check_put(now, &id, &put.delta, put.mode, put.if_version, head.unwrap_or_default())
+        });
+        if let Err(refusal) = checked {
+            self.counters.puts_refused += 1;
+            return Err(refusal);
+        }
+        match self.store.merge(&id, put.delta) {
+            Ok(merged) => Ok(Stored { version: merged.head.version, ticket: merged.ticket }),
+            Err(error) => Err(self.storage_failed(&id, error)),
+        }
+    }
+
+    /// What this node holds under an id: nothing where the store fails.
+    pub(super) fn load_here(&mut self, id: &RecordId) -> (Version, Record) {
+        let head = self.store.head(id).and_then(|head| Ok((head, self.store.load(id)?)));
+        match head {
+            Ok((Some(head), Some(record))) => (head.version, record),
+            Ok(_) => (Version::ABSENT, Record::default()),
+            Err(error) => {
+                self.storage_failed(id, error);
+                (Version::ABSENT, Record::default())
+            }
+        }
+    }
+
+    /// Releases the acknowledgements whose writes have become durable; tells the node's own.
+    pub(super) fn release_flushed(&mut self) -> Vec<AfterFlush> {
+        let flushed = self.store.flushed();
+        let mut own = Vec::new();
+        while self.after_flush.front().is_some_and(|(ticket, _)| *ticket <= flushed) {
+            match self.after_flush.pop_front() {
+                Some((_, AfterFlush::Reply { to, id, response })) => self.reply(to, id, response),
+                Some((_, after)) => own.push(after),
+                None => break,
+            }
+        }
+        own
+    }
+
+    /// How this node is.
+    pub(super) fn status(&self, now: Now) -> StatusReport {
+        let usage = self.store.usage();
+        StatusReport {
+            software: self.config.software.clone(),
+            contacts: self.table.len() as u64,
+            records: usage.records,
+            bytes: usage.bytes,
+            requests_served: self.counters.requests_served,
+            puts_refused: self.counters.puts_refused,
+            uptime_ms: now.instant.since(self.counters.started).as_millis() as u64,
+            replication: self.config.replication as u64,
+        }
+    }
+
+    /// The live contacts after an id, in id order, with what is known of them.
+    pub(super) fn peer_page(&self, after: Option<NodeId>) -> PeerList {
+        let live = self.table.iter().map(|contact| (contact, true));
+        let silent = self.table.unresponsive().map(|contact| (contact, false));
+        let mut all: Vec<_> =
+            live.chain(silent).filter(|(contact, _)| after.is_none_or(|after| contact.id > after)).collect();
+        all.sort_unstable();
+        let more = all.len() > PEERS_PER_PAGE;
+        all.truncate(PEERS_PER_PAGE);
+        let report = |(contact, live): (Contact, bool)| {
+            let smoothed = self.peers.peer(&contact.id).and_then(|peer| peer.round_trip.smoothed());
+            let rtt_us = smoothed.map(|rtt| rtt.as_micros() as u64);
+            PeerReport { contact: WireContact(contact), rtt_us, live }
+        };
+        PeerList { peers: all.into_iter().map(report).collect(), more }
+    }
+
+    fn serve_find_node(&self, find: &FindNode, asker: &NodeId) -> Response {
+        let count = (find.count as usize).min(self.config.limits.contacts_per_answer_max);
+        let useful = |contact: &Contact| contact.id != *asker && !self.peers.is_suspect(&contact.id);
+        let closest = self.table.closest(&find.target, count, useful);
+        Response::Nodes(Nodes { contacts: closest.into_iter().map(WireContact).collect() })
+    }
+
+    fn serve_peers(&self, peers: &Peers) -> Response {
+        Response::Peers(self.peer_page(peers.after))
+    }
+
+    fn serve_get(&mut self, get: Get, from: NodeId, id: RequestId) -> Response {
+        let record_id = RecordId { key: get.key, name: get.name };
+        let head = self.head_here(&record_id).unwrap_or_default().unwrap_or_default();
+        if get.want == Want::Summary || head.version.is_absent() {
+            return Response::Summary(Summary { version: head.version, bytes: head.bytes });
+        }
+        if head.bytes > LARGE_BYTES {
+            self.announce_large(from, id, head.bytes);
+        }
+        let (version, record) = self.load_here(&record_id);
+        if version.is_absent() {
+            return Response::Summary(Summary { version, bytes: 0 });
+        }
+        Response::Found(Found { version, record })
+    }
+
+    /// Tells the asker that a large answer comes, in a packet that overtakes it.
+    fn announce_large(&mut self, to: NodeId, id: RequestId, bytes: u64) {
+        let body = Body::Response(Response::Coming(Coming { bytes }));
+        self.actions
+            .push_back(Action::Reply { to, message: Message { id, from_client: self.is_client(), body } });
+    }
+
+    /// The names held here in a range.
+    pub(super) fn names_here(&mut self, now: Now, names: &Names) -> NamesPage {
+        let limit = (names.limit as usize).clamp(1, self.config.limits.names_per_page_max);
+        let after = start_after(names);
+        let Ok(mut heads) = self.store.heads(after.as_ref(), limit + 1) else {
+            return NamesPage { entries: Vec::new(), more: false, last: None };
+        };
+        heads.retain(|(id, _)| id.key <= names.to);
+        let more = heads.len() > limit;
+        heads.truncate(limit);
+        let entry = |id: &RecordId| NameEntry { key: id.key, name: id.name.clone() };
+        let last = heads.last().map(|(id, _)| entry(id));
+        let live = heads.iter().filter(|(_, head)| head.shape(now.unix_ms).is_some());
+        NamesPage { entries: live.map(|(id, _)| entry(id)).collect(), more, last }
+    }
+
+    fn head_here(&mut self, id: &RecordId) -> Result<Option<Head>, Refusal> {
+        self.store.head(id).or_else(|error| match error {
+            StoreError::Damaged => {
+                self.storage_failed(id, error);
+                Ok(None)
+            }
+            StoreError::Failed { .. } => Err(self.storage_failed(id, error)),
+        })
+    }
+
+    /// Reports a store's error; a damaged record is fetched again from the swarm.
+    fn storage_failed(&mut self, id: &RecordId, error: StoreError) -> Refusal {
+        let event = match error {
+            StoreError::Damaged => Event::Damaged { record: id.clone() },
+            StoreError::Failed { reason } => Event::StorageFailed { reason },
+        };
+        if self.events.back() != Some(&event) {
+            self.events.push_back(event);
+        }
+        Refusal::StorageFailed
+    }
+
+    fn check_put(
+        &mut self,
+        now: Now,
+        id: &RecordId,
+        delta: &Record,
+        mode: PutMode,
+        if_version: Option<Version>,
+        head: Head,
+    ) -> Result<(), Refusal> {
+        self.check_clock(now, delta)?;
+        self.check_size(id, delta, &head)?;
+        if mode == PutMode::Replicate {
+            return Ok(());
+        }
+        // A write that is repeated because its acknowledgement got lost finds itself, not a conflict.
+        let repeated = delta.base().is_some_and(|base| base.stamp == head.base_stamp);
+        if let Some(wanted) = if_version
+            && wanted != head.version
+            && !repeated
+        {
+            return Err(Refusal::Conflict { found: head.version });
+        }
+        if let Some(base) = delta.base()
+            && base.stamp < head.newest
+        {
+            return Err(Refusal::Superseded { newest: head.newest });
+        }
+        self.check_items(now, id, delta, &head)
+    }
+
+    fn check_items(&mut self, now: Now, id: &RecordId, delta: &Record, head: &Head) -> Result<(), Refusal> {
+        for item in delta.items() {
+            if item.stamp < head.base_stamp {
+                return Err(Refusal::Superseded { newest: head.base_stamp });
+            }
+            let wanted = if item.field.is_some() { Shape::Map } else { Shape::List };
+            if let Some(found) = head.shape(now.unix_ms)
+                && found != wanted
+            {
+                return Err(Refusal::WrongShape { wanted, found });
+            }
+            if item.field.is_some()
+                && let Ok(Some(newest)) = self.store.item_stamp(id, &item.id())
+                && newest > item.stamp
+            {
+                return Err(Refusal::Superseded { newest });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_clock(&self, now: Now, delta: &Record) -> Result<(), Refusal> {
+        let stamps =
+            delta.base().map(|base| base.stamp).into_iter().chain(delta.items().map(|item| item.stamp));
+        let newest_ms = stamps.max().unwrap_or_default().unix_ms();
+        let ahead_ms = newest_ms.saturating_sub(now.unix_ms);
+        let ahead_ms_max = self.config.clock_drift_max.as_millis() as u64;
+        if ahead_ms > ahead_ms_max {
+            return Err(Refusal::ClockAhead { ahead_ms, ahead_ms_max });
+        }
+        Ok(())
+    }
+
+    fn check_size(&self, id: &RecordId, delta: &Record, head: &Head) -> Result<(), Refusal> {
+        let limits = &self.config.limits;
+        let too_large =
+            |bytes: usize, max: usize| Refusal::TooLarge { bytes: bytes as u64, bytes_max: max as u64 };
+        if id.name.len() > limits.name_bytes_max {
+            return Err(too_large(id.name.len(), limits.name_bytes_max));
+        }
+        let base = delta.base().map_or(0, |base| base.bytes());
+        let largest = delta.items().map(|item| item.bytes()).chain([base]).max().unwrap_or(0);
+        if largest > limits.value_bytes_max {
+            return Err(too_large(largest, limits.value_bytes_max));
+        }
+        let added = if delta.base().is_some() { base + OVERHEAD_BYTES } else { 0 }
+            + delta.items().map(|item| item.bytes() + OVERHEAD_BYTES).sum::<usize>();
+        let kept = if delta.base().is_some() { 0 } else { head.bytes };
+        let bytes = kept + added as u64;
+        if bytes > limits.record_bytes_max {
+            return Err(Refusal::TooLarge { bytes, bytes_max: limits.record_bytes_max });
+        }
+        if delta.items().len() > 0 || delta.base().is_some_and(|base| base.payload.is_some()) {
+            let stored = self.store.usage().bytes;
+            if stored.saturating_add(added as u64) > limits.store_bytes_max {
+                return Err(Refusal::Full { bytes_max: limits.store_bytes_max });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The record after which a page of names starts; `None` for the very first.
+fn start_after(names: &Names) -> Option<RecordId> {
+    match &names.after_name {
+        Some(name) => Some(RecordId { key: names.from, name: name.clone() }),
+        None if names.from == Key::MIN => None,
+        None => {
+            names.from.predecessor().map(|key| RecordId { key, name: Bytes::from_static(&AFTER_EVERY_NAME) })
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What becomes of a request, as its owner hears it.
+
+use std::time::Duration;
+
+use crate::Contact;
+use crate::record::Version;
+use crate::wire::{RequestId, Response};
+
+/// News of one request.
+#[derive(Debug, Clone)]
+pub(super) struct Signal {
+    /// The contact that was asked.
+    pub(super) from: Contact,
+    pub(super) request: RequestId,
+    pub(super) kind: SignalKind,
+}
+
+/// What the news is.
+#[derive(Debug, Clone)]
+pub(super) enum SignalKind {
+    /// It was answered.
+    Answer { response: Response, round_trip: Duration },
+    /// The answer is overdue; it may still come.
+    Slow,
+    /// It was given up.
+    Silent,
+    /// This node's own store has made its share durable.
+    Durable { version: Version },
+}

@@ -1,0 +1,241 @@
+//! What a node does on its own: it joins, probes, refreshes, retries and sweeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::env::Env;
+use super::finder::Finder;
+use super::requests::Owner;
+use super::signal::Signal;
+use crate::operation::{Event, OperationId};
+use crate::store::RecordStore;
+use crate::wire::{Ping, Request, RequestId};
+use crate::{Contact, Instant, NodeId, Now};
+
+/// Lookups that one refresh makes at most.
+const REFRESH_LOOKUPS_MAX: usize = 16;
+/// The first refresh follows the join after this long, each next one after twice as long, up to the configured
+/// interval: nodes that joined at the same moment find each other soon.
+const FIRST_REFRESH: Duration = Duration::from_millis(500);
+/// How long a join waits for contacts it was told of to prove themselves.
+const JOIN_PROBES_WAIT: Duration = Duration::from_secs(2);
+/// Records swept for expiry in one turn.
+const EXPIRE_PER_TURN: usize = 256;
+
+/// Lookups that fill or refresh the routing table.
+pub(super) struct Refresh {
+    id: OperationId,
+    finders: Vec<Finder>,
+    /// Which finder a request belongs to.
+    owners: BTreeMap<RequestId, usize>,
+}
+
+impl Refresh {
+    /// Looks up this node itself and a random place of each bucket.
+    pub(super) fn new<S>(env: &mut Env<S>, now: Now, id: OperationId) -> Self {
+        let deepest = env.table.buckets().map(|bucket| bucket.index).max();
+        let mut targets = vec![env.own.key()];
+        for bucket in (0..=deepest.unwrap_or(0)).take(REFRESH_LOOKUPS_MAX - 1) {
+            targets.push(env.table.random_key_in(bucket, &mut env.rng));
+        }
+        let finders = targets.into_iter().map(|target| Finder::by_asking(env, now, target)).collect();
+        Self { id, finders, owners: BTreeMap::new() }
+    }
+
+    /// Takes in news; tells whether all lookups are done.
+    pub(super) fn on_signal<S>(&mut self, env: &mut Env<S>, now: Now, signal: &Signal) -> bool {
+        if let Some(finder) = self.owners.get(&signal.request).and_then(|&index| self.finders.get_mut(index))
+        {
+            finder.on_signal(env, now, signal);
+        }
+        self.advance(env, now)
+    }
+
+    /// Sends what is to be sent; tells whether all lookups are done.
+    pub(super) fn advance<S>(&mut self, env: &mut Env<S>, now: Now) -> bool {
+        for (index, finder) in self.finders.iter_mut().enumerate() {
+            let first = env.requests.last_id();
+            finder.advance(env, now, Owner::Operation(self.id));
+            // Requests are numbered in order, so those made just now are the finder's.
+            let mut request = first;
+            while request != env.requests.last_id() {
+                request = request.wrapping_add(1);
+                self.owners.insert(request, index);
+            }
+        }
+        self.finders.iter().all(Finder::is_done)
+    }
+}
+
+/// Where a node stands in coming to know its swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    /// Its lookups run; after them probes may still be out until this time.
+    Joining {
+        probes_until: Option<Instant>,
+    },
+    Joined,
+}
+
+/// The node's own duties.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    stage: Stage,
+    probing: BTreeSet<NodeId>,
+    refresh_at: Option<Instant>,
+    refresh_after: Duration,
+    probe_at: Option<Instant>,
+    expire_at: Option<Instant>,
+    /// Silent contacts and when to try them again.
+    retries: BTreeMap<NodeId, (Instant, Duration)>,
+}
+
+impl Upkeep {
+    pub(super) fn new() -> Self {
+        Self {
+            stage: Stage::Idle,
+            probing: BTreeSet::new(),
+            refresh_at: None,
+            refresh_after: FIRST_REFRESH,
+            probe_at: None,
+            expire_at: None,
+            retries: BTreeMap::new(),
+        }
+    }
+
+    /// The lookups of a join have started.
+    pub(super) fn joining(&mut self) {
+        self.stage = Stage::Joining { probes_until: None };
+    }
+
+    /// The lookups of a join or a refresh are over.
+    pub(super) fn refreshed<S>(&mut self, env: &mut Env<S>, now: Now) {
+        if self.stage == Stage::Joined {
+            // Buckets that were full meanwhile have been looked through again.
+            env.table.mark_filled();
+        }
+        if let Stage::Joining { probes_until: None } = self.stage {
+            self.stage = Stage::Joining { probes_until: Some(now.instant + JOIN_PROBES_WAIT) };
+        }
+        self.finish_join_if_probed(env, now);
+    }
+
+    /// This node knows its swarm, or is the first of it.
+    pub(super) fn joined<S>(&mut self, env: &mut Env<S>, now: Now) {
+        self.stage = Stage::Joined;
+        env.table.mark_filled();
+        self.refresh_at = Some(now.instant + FIRST_REFRESH);
+        self.probe_at = Some(now.instant + env.config.probe_interval / 2);
+        env.events.push_back(Event::Joined { contacts: env.table.len() });
+    }
+
+    /// When there is something to do next.
+    pub(super) fn next_timer<S>(&self, env: &Env<S>, now: Instant) -> Option<Instant> {
+        if !env.hearsay.is_empty() && self.probing.len() < env.config.probes_in_flight_max {
+            return Some(now);
+        }
+        let join = match self.stage {
+            Stage::Joining { probes_until } => probes_until,
+            _ => None,
+        };
+        let retry = self.retries.values().map(|&(at, _)| at).min();
+        [join, retry, self.refresh_at, self.probe_at, self.expire_at].into_iter().flatten().min()
+    }
+
+    /// Does what is due; tells whether a refresh is to be started.
+    pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> bool {
+        self.probe_hearsay(env, now);
+        self.probe_quiet_contacts(env, now);
+        self.retry_silent_contacts(env, now);
+        self.expire_records(env, now);
+        self.finish_join_if_probed(env, now);
+        if self.refresh_at.take_if(|at| *at <= now.instant).is_none() {
+            return false;
+        }
+        self.refresh_after = (self.refresh_after * 2).min(env.config.refresh_interval);
+        let jitter = (self.refresh_after * 3 / 4, self.refresh_after * 5 / 4);
+        self.refresh_at = Some(now.instant + env.jitter(jitter));
+        !env.table.is_empty()
+    }
+
+    /// A probe was answered or given up.
+    pub(super) fn probed<S>(&mut self, env: &mut Env<S>, now: Now, id: &NodeId) {
+        self.probing.remove(id);
+        self.probe_hearsay(env, now);
+        self.finish_join_if_probed(env, now);
+    }
+
+    /// A contact of the routing table fell silent: it is tried again later.
+    pub(super) fn fell_silent<S>(&mut self, env: &Env<S>, now: Now, id: NodeId) {
+        let first = env.config.retry_silent_interval;
+        self.retries.entry(id).or_insert((now.instant + first, first));
+    }
+
+    fn probe(&mut self, env: &mut Env<impl Sized>, now: Now, contact: Contact) {
+        if self.probing.insert(contact.id) {
+            env.request(now, contact, Request::Ping(Ping::default()), Owner::Probe);
+        }
+    }
+
+    fn probe_hearsay<S>(&mut self, env: &mut Env<S>, now: Now) {
+        while self.probing.len() < env.config.probes_in_flight_max
+            && let Some(contact) = env.hearsay.pop_front()
+        {
+            // It may have proved itself since we were told of it.
+            if !env.table.contains(&contact.id) && env.table.has_room(&contact.id) {
+                self.probe(env, now, contact);
+            }
+        }
+    }
+
+    fn probe_quiet_contacts<S>(&mut self, env: &mut Env<S>, now: Now) {
+        if self.probe_at.take_if(|at| *at <= now.instant).is_none() {
+            return;
+        }
+        let interval = env.config.probe_interval;
+        let room = env.config.probes_in_flight_max.saturating_sub(self.probing.len());
+        for contact in env.table.probe_candidates(now.instant, interval, room) {
+            self.probe(env, now, contact);
+        }
+        // A tenth of the interval, so that the probes of many contacts spread over it.
+        self.probe_at = Some(now.instant + env.jitter((interval / 20, interval * 3 / 20)));
+    }
+
+    fn retry_silent_contacts<S>(&mut self, env: &mut Env<S>, now: Now) {
+        let due: Vec<_> =
+            self.retries.iter().filter(|(_, (at, _))| *at <= now.instant).map(|(id, _)| *id).collect();
+        for id in due {
+            let contact = env.table.unresponsive().find(|contact| contact.id == id);
+            let contact = contact.or_else(|| env.table.contact(&id).filter(|_| env.peers.silences(&id) > 0));
+            let Some(contact) = contact else {
+                self.retries.remove(&id);
+                continue;
+            };
+            self.probe(env, now, contact);
+            if let Some((at, after)) = self.retries.get_mut(&id) {
+                *after = (*after * 2).min(env.config.probe_interval);
+                *at = now.instant + *after;
+            }
+        }
+    }
+
+    fn expire_records<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+        if self.expire_at.is_some_and(|at| at > now.instant) {
+            return;
+        }
+        // A failing store has been reported by the writes it refuses; its expired records wait.
+        let swept = env.store.expire(now.unix_ms, EXPIRE_PER_TURN).unwrap_or(0);
+        let again_at_once = swept == EXPIRE_PER_TURN;
+        let wait = if again_at_once { Duration::from_millis(1) } else { env.config.expire_interval };
+        self.expire_at = Some(now.instant + wait);
+    }
+
+    fn finish_join_if_probed<S>(&mut self, env: &mut Env<S>, now: Now) {
+        let Stage::Joining { probes_until: Some(until) } = self.stage else { return };
+        let probed = self.probing.is_empty() && env.hearsay.is_empty();
+        if probed || now.instant >= until {
+            self.joined(env, now);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! One write under way: find the replicas, send the delta, count the acknowledgements.
+
+use bytes::Bytes;
+
+use super::env::{AfterFlush, Env};
+use super::finder::Finder;
+use super::replicas::{Replicas, State};
+use super::requests::Owner;
+use super::serve::Stored;
+use super::signal::{Signal, SignalKind};
+use crate::operation::{Change, Event, OperationId, WriteError, WriteOptions, WriteOutcome};
+use crate::record::{Base, Item, Record, Shape, Stamp, Version};
+use crate::store::{RecordId, RecordStore};
+use crate::wire::{Put, PutMode, Refusal, Request, RequestId, Response};
+use crate::{Consistency, Contact, Now};
+
+/// Times a write is stamped again because something newer was there. Each time its clock learns of the newer
+/// stamp, so more than a few mean that somebody writes without pause.
+const RESTAMPS_MAX: u32 = 16;
+
+/// What a replica said to the delta.
+type Answer = Result<Version, Refusal>;
+
+/// A put, delete, append or field write under way.
+pub(super) struct Write {
+    id: OperationId,
+    record: RecordId,
+    change: Change,
+    options: WriteOptions,
+    consistency: Consistency,
+    stamp: Stamp,
+    delta: Record,
+    finder: Option<Finder>,
+    replicas: Option<Replicas<Answer>>,
+    restamps: u32,
+}
+
+impl Write {
+    pub(super) fn new<S>(
+        env: &mut Env<S>,
+        now: Now,
+        id: OperationId,
+        record: RecordId,
+        change: Change,
+        options: WriteOptions,
+    ) -> Self {
+        let finder = Finder::new(env, now, record.key);
+        let stamp = env.clock.stamp(now.unix_ms);
+        let delta = delta_of(&change, &options, stamp);
+        let consistency = options.consistency.unwrap_or(env.config.consistency);
+        Self {
+            id,
+            record,
+            change,
+            options,
+            consistency,
+            stamp,
+            delta,
+            finder: Some(finder),
+            replicas: None,
+            restamps: 0,
+        }
+    }
+
+    /// Takes in news; tells whether the write has ended.
+    pub(super) fn on_signal<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, signal: Signal) -> bool {
+        if let Some(finder) = &mut self.finder {
+            finder.on_signal(env, now, &signal);
+        } else {
+            self.on_replica(env, signal);
+        }
+        self.advance(env, now)
+    }
+
+    /// Does what can be done now; tells whether the write has ended.
+    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> bool {
+        if let Some(finder) = &mut self.finder {
+            finder.advance(env, now, Owner::Operation(self.id));
+            if !finder.is_done() {
+                return false;
+            }
+            self.replicas = Some(Replicas::new(env, &self.record.key, finder.closest()));
+            self.finder = None;
+        }
+        self.restamp_if_superseded(env, now);
+        loop {
+            if let Some(result) = self.result(env) {
+                self.finish(env, now, result);
+                return true;
+            }
+            let Some(next) = self.next_to_send(env) else { return false };
+            self.send_to(env, now, next);
+            self.restamp_if_superseded(env, now);
+        }
+    }
+
+    /// Ends the write with what it has; its time is over.
+    pub(super) fn expire<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+        let error = self.too_few_acks();
+        self.finish(env, now, Err(error));
+    }
+
+    fn on_replica<S>(&mut self, env: &mut Env<S>, signal: Signal) {
+        let Some(replicas) = &mut self.replicas else { return };
+        let Some(state) = replicas.asked_mut(&signal.from.id, signal.request) else { return };
+        match signal.kind {
+            SignalKind::Answer { response: Response::Stored(stored), .. } => {
+                *state = State::Done(Ok(stored.version));
+            }
+            SignalKind::Answer { response: Response::Refused(refusal), .. } => {
+                *state = State::Done(Err(refusal));
+            }
+            SignalKind::Answer { .. } | SignalKind::Silent => *state = State::Silent,
+            SignalKind::Slow => *state = State::Waiting { request: signal.request, slow: true },
+            SignalKind::Durable { version } => *state = State::Done(Ok(version)),
+        }
+        let _ = env;
+    }
+
+    /// The write's result, if it is settled.
+    fn result<S>(&self, env: &Env<S>) -> Option<Result<WriteOutcome, WriteError>> {
+        let replicas = self.replicas.as_ref()?;
+        let responsible = replicas.responsible();
+        let need = self.consistency.writes_needed(responsible);
+        let acks = replicas.count(|state| matches!(state, State::Done(Ok(_))));
+        if acks >= need && responsible > 0 {
+            return Some(Ok(self.outcome(need, responsible)));
+        }
+        let refused = replicas.count(|state| matches!(state, State::Done(Err(_))));
+        if refused > 0 && responsible - refused.min(responsible) < need {
+            return Some(Err(self.refused(responsible)));
+        }
+        let exhausted = replicas.waiting() == 0 && replicas.next_idle(env).is_none();
+        exhausted.then(|| Err(self.too_few_acks()))
+    }
+
+    /// Whom to send to now: as many as are needed, and all at once where packets get lost.
+    fn next_to_send<S>(&self, env: &Env<S>) -> Option<Contact> {
+        let replicas = self.replicas.as_ref()?;
+        let responsible = replicas.responsible();
+        let need = self.consistency.writes_needed(responsible);
+        let wanted = if env.peers.is_lossy() { responsible.max(need) } else { need };
+        let acks = replicas.count(|state| matches!(state, State::Done(Ok(_))));
+        if acks + replicas.awaited() >= wanted {
+            return None;
+        }
+        replicas.next_idle(env)
+    }
+
+    fn send_to<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, to: Contact) {
+        let put = self.put(PutMode::Publish);
+        let state = if to.id == env.own {
+            self.store_here(env, now, put)
+        } else {
+            let request = env.request(now, to, Request::Put(put), Owner::Operation(self.id));
+            State::Waiting { request, slow: false }
+        };
+        if let Some(slot) = self.replicas.as_mut().and_then(|replicas| replicas.state_mut(&to.id)) {
+            *slot = state;
+        }
+    }
+
+    fn store_here<S: RecordStore>(&self, env: &mut Env<S>, now: Now, put: Put) -> State<Answer> {
+        match env.store_put(now, put) {
+            Ok(Stored { version, ticket: None }) => State::Done(Ok(version)),
+            Ok(Stored { version, ticket: Some(ticket) }) => {
+                let request: RequestId = self.restamps;
+                let after = AfterFlush::Own { operation: self.id, request, version };
+                env.after_flush.push_back((ticket, after));
+                State::Waiting { request, slow: false }
+            }
+            Err(refusal) => State::Done(Err(refusal)),
+        }
+    }
+
+    /// Stamps the write above what stands in its way and starts over.
+    fn restamp_if_superseded<S>(&mut self, env: &mut Env<S>, now: Now) {
+        let Some(replicas) = &mut self.replicas else { return };
+        let newest = replicas.answers().filter_map(|(_, answer)| match answer {
+            Err(Refusal::Superseded { newest }) => Some(*newest),
+            _ => None,
+        });
+        let Some(newest) = newest.max() else { return };
+        let bound_ms = env.config.clock_drift_max.as_millis() as u64;
+        if self.restamps >= RESTAMPS_MAX || newest.unix_ms() > now.unix_ms.saturating_add(bound_ms) {
+            return;
+        }
+        self.restamps += 1;
+        env.counters.restamps += 1;
+        env.clock.observe(newest);
+        self.stamp = env.clock.stamp(now.unix_ms);
+        self.delta = delta_of(&self.change, &self.options, self.stamp);
+        replicas.start_over();
+    }
+
+    fn finish<S: RecordStore>(
+        &mut self,
+        env: &mut Env<S>,
+        now: Now,
+        result: Result<WriteOutcome, WriteError>,
+    ) {
+        if result.is_ok() {
+            self.send_to_the_rest(env, now);
+        }
+        env.events.push_back(Event::Written { operation: self.id, result });
+    }
+
+    /// Copies to the responsible nodes that were not needed for the quorum, without hurry.
+    fn send_to_the_rest<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+        let Some(replicas) = self.replicas.take() else { return };
+        let rest: Vec<_> = replicas
+            .responsible_iter()
+            .filter(|replica| matches!(replica.state, State::Idle))
+            .map(|replica| replica.contact)
+            .collect();
+        for to in rest {
+            let put = self.put(PutMode::Replicate);
+            if to.id == env.own {
+                // What the quorum holds is safe; a store that refuses it here is reported by the store itself.
+                let _ = env.store_put(now, put);
+            } else {
+                env.request_in_background(now, to, Request::Put(put));
+            }
+        }
+    }
+
+    fn put(&self, mode: PutMode) -> Put {
+        let if_version = self.options.if_version.filter(|_| mode == PutMode::Publish);
+        Put {
+            key: self.record.key,
+            name: self.record.name.clone(),
+            mode,
+            delta: self.delta.clone(),
+            if_version,
+        }
+    }
+
+    fn outcome(&self, need: usize, responsible: usize) -> WriteOutcome {
+        let mut outcome = WriteOutcome {
+            stamp: self.stamp,
+            version: Version::ABSENT,
+            acks: Vec::with_capacity(need),
+            need,
+            replicas: responsible,
+            refused: Vec::new(),
+            silent: Vec::new(),
+        };
+        let Some(replicas) = &self.replicas else { return outcome };
+        for (contact, answer) in replicas.answers() {
+            match answer {
+                Ok(version) => {
+                    outcome.acks.push(contact.id);
+                    outcome.version = *version;
+                }
+                Err(refusal) => outcome.refused.push((contact.id, refusal.clone())),
+            }
+        }
+        outcome.silent = replicas.silent();
+        outcome
+    }
+
+    fn refused(&self, responsible: usize) -> WriteError {
+        let outcome = self.outcome(0, responsible);
+        let count = |wanted: &Refusal| outcome.refused.iter().filter(|(_, is)| is == wanted).count();
+        let most = outcome.refused.iter().map(|(_, refusal)| refusal).max_by_key(|refusal| count(refusal));
+        match most {
+            Some(refusal) => WriteError::Refused {
+                refusal: refusal.clone(),
+                refused: outcome.refused.clone(),
+                replicas: responsible,
+            },
+            None => self.too_few_acks(),
+        }
+    }
+
+    fn too_few_acks(&self) -> WriteError {
+        let responsible = self.replicas.as_ref().map_or(0, Replicas::responsible);
+        let need = self.consistency.writes_needed(responsible);
+        let outcome = self.outcome(need, responsible);
+        WriteError::TooFewAcks { acks: outcome.acks, need, refused: outcome.refused, silent: outcome.silent }
+    }
+}
+
+/// The delta that makes this change.
+fn delta_of(change: &Change, options: &WriteOptions, stamp: Stamp) -> Record {
+    let expires_ms = options
+        .ttl
+        .map(|ttl| stamp.unix_ms().saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)));
+    let item = |field: Option<Bytes>, payload| Record::from(Item { stamp, field, payload, expires_ms });
+    match change.clone() {
+        Change::Put { payload, shape } => Base { stamp, shape, payload: Some(payload), expires_ms }.into(),
+        Change::Delete => Base { stamp, shape: Shape::Value, payload: None, expires_ms: None }.into(),
+        Change::Append { payload } => item(None, Some(payload)),
+        Change::PutField { field, payload } => item(Some(field), Some(payload)),
+        Change::DeleteField { field } => item(Some(field), None),
+    }
+}

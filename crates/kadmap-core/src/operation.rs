@@ -1,0 +1,286 @@
+//! What a user asks of a node, and what comes of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::lookup::Hop;
+use crate::record::{Payload, Record, Shape, Stamp, Version};
+use crate::store::RecordId;
+use crate::wire::{Refusal, Response};
+use crate::{Consistency, Contact, NodeId};
+
+/// By which an operation's outcome is told from the others'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(pub(crate) u64);
+
+/// What a write does to its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Replaces whatever is there.
+    Put {
+        /// The value.
+        payload: Payload,
+        /// What the value is, for later appends and fields.
+        shape: Shape,
+    },
+    /// Removes whatever is there.
+    Delete,
+    /// Adds an item to a list, which comes to be if nothing is there.
+    Append {
+        /// The item.
+        payload: Payload,
+    },
+    /// Writes one field of a map, which comes to be if nothing is there.
+    PutField {
+        /// The field's name.
+        field: Bytes,
+        /// Its value.
+        payload: Payload,
+    },
+    /// Removes one field of a map.
+    DeleteField {
+        /// The field's name.
+        field: Bytes,
+    },
+}
+
+impl Change {
+    /// The shape that must be there, or nothing; `None` when any will do.
+    pub fn needs_shape(&self) -> Option<Shape> {
+        match self {
+            Self::Put { .. } | Self::Delete => None,
+            Self::Append { .. } => Some(Shape::List),
+            Self::PutField { .. } | Self::DeleteField { .. } => Some(Shape::Map),
+        }
+    }
+
+    /// Bytes of the value it carries.
+    pub fn value_bytes(&self) -> usize {
+        match self {
+            Self::Put { payload, .. } | Self::Append { payload } | Self::PutField { payload, .. } => {
+                payload.bytes.len()
+            }
+            Self::Delete | Self::DeleteField { .. } => 0,
+        }
+    }
+}
+
+/// How a write is to be done; the default takes everything from the node's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WriteOptions {
+    /// How many replicas to wait for.
+    pub consistency: Option<Consistency>,
+    /// How long the value, item or field lives; `None` for as long as the swarm keeps it.
+    pub ttl: Option<Duration>,
+    /// Only if the record is in this state ([`Version::ABSENT`] for a record that must not exist).
+    pub if_version: Option<Version>,
+    /// How long to try.
+    pub timeout: Option<Duration>,
+}
+
+/// How a read is to be done; the default takes everything from the node's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReadOptions {
+    /// How many replicas to hear.
+    pub consistency: Option<Consistency>,
+    /// How long to try.
+    pub timeout: Option<Duration>,
+}
+
+/// A write that was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteOutcome {
+    /// The stamp it carries.
+    pub stamp: Stamp,
+    /// The record's state after it, as the last replica to acknowledge told.
+    pub version: Version,
+    /// Who has it.
+    pub acks: Vec<NodeId>,
+    /// How many were needed.
+    pub need: usize,
+    /// How many are responsible; the rest of them receive it in the background.
+    pub replicas: usize,
+    /// Who refused, and why.
+    pub refused: Vec<(NodeId, Refusal)>,
+    /// Who did not answer in time.
+    pub silent: Vec<NodeId>,
+}
+
+/// Why a write was not acknowledged. In every case the swarm may hold it on fewer replicas than needed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum WriteError {
+    /// The name is longer than the limit; nothing was sent.
+    #[error("name too long: {bytes} bytes, allowed are {bytes_max}")]
+    NameTooLong {
+        /// The name's length.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The value is longer than the limit; nothing was sent.
+    #[error(
+        "value too large: {bytes} bytes, allowed are {bytes_max}; raise the limit on every node or store it in parts"
+    )]
+    ValueTooLarge {
+        /// The value's length.
+        bytes: u64,
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// Fewer replicas than needed acknowledged it in time.
+    #[error("too few acknowledgements: {} of {need} needed ({} silent, {} refused)", acks.len(), silent.len(), refused.len())]
+    TooFewAcks {
+        /// Who has it.
+        acks: Vec<NodeId>,
+        /// How many were needed.
+        need: usize,
+        /// Who refused, and why.
+        refused: Vec<(NodeId, Refusal)>,
+        /// Who did not answer.
+        silent: Vec<NodeId>,
+    },
+    /// So many replicas refused that the need cannot be met.
+    #[error("refused by {} of {replicas} replicas: {refusal}", refused.len())]
+    Refused {
+        /// The reason most of them gave.
+        refusal: Refusal,
+        /// Who refused, and why.
+        refused: Vec<(NodeId, Refusal)>,
+        /// How many are responsible.
+        replicas: usize,
+    },
+    /// More operations in flight than allowed; nothing was sent.
+    #[error("busy: {in_flight_max} operations are in flight; wait for some to end")]
+    Busy {
+        /// The limit.
+        in_flight_max: usize,
+    },
+}
+
+/// What a read found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadOutcome {
+    /// All that the answering replicas know, merged; `None` when none of them holds anything.
+    pub record: Option<Record>,
+    /// The state of that record.
+    pub version: Version,
+    /// How many replicas answered.
+    pub answers: usize,
+    /// How many were needed.
+    pub need: usize,
+    /// How many are responsible.
+    pub replicas: usize,
+    /// How many of them lacked something and are being repaired.
+    pub repaired: usize,
+}
+
+/// Why a read has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReadError {
+    /// The name is longer than the limit; nothing was sent.
+    #[error("name too long: {bytes} bytes, allowed are {bytes_max}")]
+    NameTooLong {
+        /// The name's length.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// Fewer replicas than needed answered in time.
+    #[error("too few answers: {answers} of {need} needed")]
+    TooFewAnswers {
+        /// How many answered.
+        answers: usize,
+        /// How many were needed.
+        need: usize,
+    },
+    /// More operations in flight than allowed; nothing was sent.
+    #[error("busy: {in_flight_max} operations are in flight; wait for some to end")]
+    Busy {
+        /// The limit.
+        in_flight_max: usize,
+    },
+}
+
+/// What a lookup found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupOutcome {
+    /// The closest responsive nodes, nearest first.
+    pub closest: Vec<Contact>,
+    /// Every request it made, in order.
+    pub trace: Vec<Hop>,
+}
+
+/// Why one node gave no answer to a request made of it alone.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AskError {
+    /// It did not answer in time.
+    #[error("{contact} did not answer")]
+    Silent {
+        /// The node.
+        contact: Contact,
+    },
+}
+
+/// What a node tells its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A write ended.
+    Written {
+        /// Which.
+        operation: OperationId,
+        /// How.
+        result: Result<WriteOutcome, WriteError>,
+    },
+    /// A read ended.
+    Read {
+        /// Which.
+        operation: OperationId,
+        /// How.
+        result: Result<ReadOutcome, ReadError>,
+    },
+    /// A lookup ended.
+    LookedUp {
+        /// Which.
+        operation: OperationId,
+        /// What it found.
+        outcome: LookupOutcome,
+    },
+    /// A scan has found some names; it waits for `continue_scan`.
+    Scanned {
+        /// Which.
+        operation: OperationId,
+        /// Names in (key, name) order, none twice.
+        names: Vec<RecordId>,
+        /// Whether the scan is over.
+        done: bool,
+    },
+    /// A request made of one node ended.
+    Answered {
+        /// Which.
+        operation: OperationId,
+        /// What the node said.
+        result: Result<(Response, Duration), AskError>,
+    },
+    /// The node knows its neighbourhood and serves.
+    Joined {
+        /// How many contacts it has.
+        contacts: usize,
+    },
+    /// The node has handed over what it held and told its contacts; it may be dropped.
+    Left {
+        /// Records handed to nodes that lacked them.
+        handed_over: u64,
+    },
+    /// A stored record was damaged and set aside; it is being fetched again.
+    Damaged {
+        /// Which.
+        record: RecordId,
+    },
+    /// The store failed; the node refuses writes from now on.
+    StorageFailed {
+        /// What the store said.
+        reason: String,
+    },
+}

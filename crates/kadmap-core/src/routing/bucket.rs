@@ -1,0 +1,201 @@
+//! A k-bucket: the nodes whose ids share one length of prefix with ours.
+
+use super::entry::{Entry, Tick};
+use super::table::{Admission, Removal, TableConfig};
+use crate::{Contact, Instant, NodeId};
+
+/// What bounds one bucket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Entries it may hold.
+    pub(super) capacity: usize,
+    /// Contacts its replacement cache may hold.
+    pub(super) cached: usize,
+    /// Missed probes after which an entry gives way.
+    pub(super) failures: u8,
+}
+
+impl Limits {
+    pub(super) fn of(config: &TableConfig, index: usize) -> Self {
+        let capacity = config.far_bucket_sizes.get(index).copied().unwrap_or(config.bucket_size);
+        // An entry that has missed nothing never gives way, whatever the configuration says.
+        let capacity = capacity.clamp(1, u16::MAX.into());
+        Self { capacity, cached: config.replacement_cache, failures: config.failures_before_eviction.max(1) }
+    }
+}
+
+/// One bucket and its replacement cache.
+///
+/// Invariants: no id twice; `unresponsive` is the number of entries that have missed too many probes; while
+/// the cache holds anybody, the bucket is full of responsive entries.
+#[derive(Debug, Clone)]
+pub(super) struct KBucket {
+    /// In order of admission, oldest first.
+    entries: Vec<Entry>,
+    /// Verified contacts that found no room, most recently seen last.
+    cache: Vec<Entry>,
+    unresponsive: u16,
+    /// Whether it was full since the table was last marked as filled: then nodes may exist that nobody kept.
+    overflowed: bool,
+    /// When a lookup last aimed here.
+    pub(super) touched: Tick,
+}
+
+impl KBucket {
+    /// An empty bucket; it counts as touched, as whoever brought the first contact was found just now.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            entries: Vec::new(),
+            cache: Vec::new(),
+            unresponsive: 0,
+            overflowed: false,
+            touched: Tick::at(now),
+        }
+    }
+
+    pub(super) fn verified(&mut self, now: Instant, contact: Contact, limits: Limits) -> Admission {
+        let admission = match self.entries.iter_mut().find(|entry| entry.id == contact.id) {
+            Some(entry) => {
+                self.unresponsive -= u16::from(entry.failures >= limits.failures);
+                match entry.refresh(contact.address, now) {
+                    true => Admission::AddressChanged,
+                    false => Admission::Refreshed,
+                }
+            }
+            None => self.admit(Entry::new(contact, now), limits),
+        };
+        self.overflowed |= self.is_full(limits);
+        admission
+    }
+
+    fn admit(&mut self, newcomer: Entry, limits: Limits) -> Admission {
+        if self.entries.len() < limits.capacity {
+            push_tight(&mut self.entries, newcomer, limits.capacity);
+            return Admission::Added { replaced: None };
+        }
+        if let Some(worst) = self.most_overdue(limits) {
+            self.unresponsive -= 1;
+            let replaced = self.entries.remove(worst).id;
+            self.entries.push(newcomer);
+            return Admission::Added { replaced: Some(replaced) };
+        }
+        self.cache.retain(|cached| cached.id != newcomer.id);
+        if limits.cached == 0 {
+            return Admission::Ignored;
+        }
+        if self.cache.len() >= limits.cached {
+            self.cache.remove(0);
+        }
+        push_tight(&mut self.cache, newcomer, limits.cached);
+        Admission::Cached
+    }
+
+    /// The unresponsive entry to give up first: most probes missed, then longest unseen.
+    fn most_overdue(&self, limits: Limits) -> Option<usize> {
+        let overdue = self.entries.iter().enumerate().filter(|(_, entry)| entry.failures >= limits.failures);
+        overdue
+            .min_by_key(|(_, entry)| (std::cmp::Reverse(entry.failures), entry.seen))
+            .map(|(index, _)| index)
+    }
+
+    pub(super) fn failed(&mut self, id: &NodeId, limits: Limits) -> Removal {
+        let Some(index) = self.position(id) else {
+            return self.drop_cached(id);
+        };
+        let entry = &mut self.entries[index];
+        let was_responsive = entry.failures < limits.failures;
+        entry.failures = entry.failures.saturating_add(1);
+        if entry.failures < limits.failures {
+            return Removal::Kept;
+        }
+        self.unresponsive += u16::from(was_responsive);
+        match self.cache.pop() {
+            Some(replacement) => {
+                let contact = replacement.contact();
+                self.entries.remove(index);
+                self.entries.push(replacement);
+                self.unresponsive -= 1;
+                Removal::Replaced { by: contact }
+            }
+            None => Removal::Unresponsive,
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: &NodeId, limits: Limits) -> Removal {
+        let Some(index) = self.position(id) else {
+            return self.drop_cached(id);
+        };
+        let removed = self.entries.remove(index);
+        self.unresponsive -= u16::from(removed.failures >= limits.failures);
+        match self.cache.pop() {
+            Some(replacement) => {
+                let contact = replacement.contact();
+                self.entries.push(replacement);
+                Removal::Replaced { by: contact }
+            }
+            None => Removal::Dropped,
+        }
+    }
+
+    fn drop_cached(&mut self, id: &NodeId) -> Removal {
+        let before = self.cache.len();
+        self.cache.retain(|cached| cached.id != *id);
+        if self.cache.len() < before { Removal::Dropped } else { Removal::Unknown }
+    }
+
+    fn position(&self, id: &NodeId) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.id == *id)
+    }
+
+    pub(super) fn entry(&self, id: &NodeId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == *id)
+    }
+
+    pub(super) fn live(&self, limits: Limits) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.failures < limits.failures)
+    }
+
+    pub(super) fn live_len(&self) -> usize {
+        self.entries.len() - usize::from(self.unresponsive)
+    }
+
+    pub(super) fn unresponsive(&self, limits: Limits) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.failures >= limits.failures)
+    }
+
+    pub(super) fn cached_len(&self) -> usize {
+        self.cache.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn cached(&self) -> impl Iterator<Item = &Entry> {
+        self.cache.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether a newcomer would have to wait in the cache; an unresponsive entry is room.
+    pub(super) fn is_full(&self, limits: Limits) -> bool {
+        self.live_len() >= limits.capacity
+    }
+
+    /// Whether nodes of this bucket may exist that found no room here.
+    pub(super) fn may_lack_nodes(&self) -> bool {
+        self.overflowed
+    }
+
+    pub(super) fn mark_filled(&mut self, limits: Limits) {
+        self.overflowed = self.is_full(limits);
+    }
+}
+
+/// Pushes without the doubling of `Vec`, which would leave a bucket of 20 with room for 32.
+fn push_tight(entries: &mut Vec<Entry>, entry: Entry, capacity: usize) {
+    if entries.len() == entries.capacity() {
+        let step = (entries.len() / 2).max(2);
+        entries.reserve_exact(step.min(capacity.saturating_sub(entries.len())).max(1));
+    }
+    entries.push(entry);
+}

@@ -1,0 +1,140 @@
+//! Messages to bytes and back.
+
+use bytes::Bytes;
+use minicbor::Encode;
+use thiserror::Error;
+
+use super::message::{Body, Message, Request, Response};
+
+/// The version that every frame starts with.
+pub const WIRE_VERSION: u8 = 1;
+/// Bytes before the CBOR body: version, kind, flags, reserved, request id.
+pub const FRAME_HEADER_BYTES: usize = 8;
+/// Flag: the sender is a client.
+const FLAG_CLIENT: u8 = 1;
+/// Kinds from here on are responses.
+const FIRST_RESPONSE_KIND: u8 = 0x80;
+/// A first guess at a frame's size, so that small ones are written without growing the buffer.
+const FRAME_BYTES_GUESS: usize = 256;
+
+/// Why bytes are not a message. The sender is at fault; drop the frame, keep the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// Shorter than the header.
+    #[error("frame of {bytes} bytes is shorter than its header")]
+    Truncated {
+        /// The frame's length.
+        bytes: usize,
+    },
+    /// A version this node does not speak.
+    #[error("wire version {version}, this node speaks {WIRE_VERSION}")]
+    Version {
+        /// The version in the frame.
+        version: u8,
+    },
+    /// The body is not what its kind says.
+    #[error("body of kind {kind:#04x} is malformed: {reason}")]
+    Body {
+        /// The kind in the header.
+        kind: u8,
+        /// What the decoder met.
+        reason: String,
+    },
+}
+
+/// The kinds of both enums, told once: number, variant.
+macro_rules! kinds {
+    ($enum:ident, $kind_of:ident, $encode:ident, $decode:ident: $($kind:literal => $variant:ident,)*) => {
+        fn $kind_of(body: &$enum) -> u8 {
+            match body {
+                $($enum::$variant(_) => $kind,)*
+                $enum::Unknown(kind) => *kind,
+            }
+        }
+
+        fn $encode(body: &$enum, out: &mut Vec<u8>) {
+            match body {
+                $($enum::$variant(fields) => append(fields, out),)*
+                $enum::Unknown(_) => {}
+            }
+        }
+
+        fn $decode(kind: u8, body: &[u8]) -> Result<$enum, minicbor::decode::Error> {
+            Ok(match kind {
+                $($kind => $enum::$variant(minicbor::decode(body)?),)*
+                other => $enum::Unknown(other),
+            })
+        }
+    };
+}
+
+kinds! { Request, request_kind, encode_request, decode_request:
+    0x01 => Ping,
+    0x02 => FindNode,
+    0x03 => Get,
+    0x04 => Put,
+    0x05 => Names,
+    0x06 => Status,
+    0x07 => Peers,
+    0x08 => Leave,
+}
+
+kinds! { Response, response_kind, encode_response, decode_response:
+    0x81 => Pong,
+    0x82 => Nodes,
+    0x83 => Found,
+    0x84 => Stored,
+    0x85 => Names,
+    0x86 => Status,
+    0x87 => Peers,
+    0x88 => Left,
+    0x90 => Summary,
+    0x91 => Refused,
+    0x92 => Coming,
+    0x93 => Unsupported,
+}
+
+/// The bytes of a message.
+pub fn encode(message: &Message) -> Bytes {
+    let kind = match &message.body {
+        Body::Request(request) => request_kind(request),
+        Body::Response(response) => response_kind(response),
+    };
+    let mut out = Vec::with_capacity(FRAME_BYTES_GUESS);
+    out.extend_from_slice(&[WIRE_VERSION, kind, u8::from(message.from_client) * FLAG_CLIENT, 0]);
+    out.extend_from_slice(&message.id.to_be_bytes());
+    match &message.body {
+        Body::Request(request) => encode_request(request, &mut out),
+        Body::Response(response) => encode_response(response, &mut out),
+    }
+    out.into()
+}
+
+/// The message in a frame; bytes after the body are ignored.
+///
+/// # Errors
+/// [`DecodeError`] tells what is wrong; an unknown kind is not an error but [`Request::Unknown`] or
+/// [`Response::Unknown`].
+pub fn decode(frame: &[u8]) -> Result<Message, DecodeError> {
+    let Some((header, body)) = frame.split_first_chunk::<FRAME_HEADER_BYTES>() else {
+        return Err(DecodeError::Truncated { bytes: frame.len() });
+    };
+    let [version, kind, flags, _, id @ ..] = *header;
+    if version != WIRE_VERSION {
+        return Err(DecodeError::Version { version });
+    }
+    let malformed = |error: minicbor::decode::Error| DecodeError::Body { kind, reason: error.to_string() };
+    let body = if kind < FIRST_RESPONSE_KIND {
+        Body::Request(decode_request(kind, body).map_err(malformed)?)
+    } else {
+        Body::Response(decode_response(kind, body).map_err(malformed)?)
+    };
+    Ok(Message { id: u32::from_be_bytes(id), from_client: flags & FLAG_CLIENT != 0, body })
+}
+
+fn append<T: Encode<()>>(fields: &T, out: &mut Vec<u8>) {
+    // Writing to a vector cannot fail and no body's own encoder refuses a value.
+    if let Err(error) = minicbor::encode(fields, out) {
+        unreachable!("a message encodes into memory: {error}");
+    }
+}

@@ -1,0 +1,15 @@
+//! What travels between nodes: messages and their bytes.
+//!
+//! A frame is a fixed header followed by one CBOR map with numbered fields; `docs/protocol.md` draws it byte by
+//! byte and the golden vectors in `tests/` hold it still.
+//! Unknown fields are skipped, an unknown kind of request is answered with [`Response::Unsupported`].
+
+mod codec;
+mod message;
+
+pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode};
+pub use message::{
+    Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
+    PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored,
+    Summary, Want, WireContact,
+};
