@@ -1,1 +1,46 @@
-//! To come.
+//! A Kademlia distributed hash table: a map shared by a swarm of peers, with no server in the middle.
+//!
+//! [`Dht::builder`] makes a node; [`Dht`] is the handle that puts, gets, appends and looks around.
+//! Records are replicated on the 20 nodes closest to their key, quorums overlap, concurrent appends are never lost,
+//! and everything that travels is encrypted and authenticated.
+//! What is promised and what is not stands in `docs/guarantees.md`.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use kadmap::Dht;
+//! let dht = Dht::builder().listen("127.0.0.1:0").spawn().await?;
+//! dht.put("colour", "red").await?;
+//! assert_eq!(dht.get::<String>("colour").await?.as_deref(), Some("red"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+
+mod builder;
+mod dht;
+pub mod error;
+pub mod identity;
+mod node;
+mod place;
+mod remote;
+mod request;
+mod scan;
+mod status;
+mod transport;
+mod value;
+
+pub use builder::{DEFAULT_PORT, DhtBuilder};
+pub use dht::Dht;
+pub use error::{GetError, PutError, RemoteError, StartError, Stopped};
+pub use kadmap_core::wire::StatusReport;
+pub use kadmap_core::{
+    Consistency, Contact, Hop, HopOutcome, Key, LookupOutcome, NodeId, ReadError, Version, WriteError,
+    WriteOutcome,
+};
+pub use kadmap_core::wire::Refusal;
+pub use kadmap_store::Durability;
+pub use place::Place;
+pub use remote::Remote;
+pub use request::{Read, Reading, Write};
+pub use scan::Scan;
+pub use status::{PeerInfo, Status};
+pub use value::{Value, ValueError};

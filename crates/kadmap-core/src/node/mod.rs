@@ -192,7 +192,7 @@ impl<S: RecordStore> Node<S> {
             self.env.events.push_back(Event::Read { operation: id, result: Err(error) });
             return id;
         }
-        let read = Read::new(&mut self.env, now, Some(id), record, options);
+        let read = Read::new(&mut self.env, now, id, record, options);
         self.start(now, id, options.timeout, 0, Operation::Read(Box::new(read)));
         id
     }
@@ -283,6 +283,11 @@ impl<S: RecordStore> Node<S> {
             }
             Body::Response(response) => self.handle_response(now, from, message.id, response),
         }
+    }
+
+    /// Takes note that a member we dialled has proved its id at its address.
+    pub fn handle_connected(&mut self, now: Now, contact: Contact) {
+        self.env.verified(now, contact);
     }
 
     /// Takes note that a contact cannot be reached under its id: nothing listens there, or somebody else does.
@@ -469,7 +474,7 @@ impl<S: RecordStore> Node<S> {
         let Some(mut operation) = self.operations.remove(&id) else { return };
         let done = match &mut operation {
             Operation::Write(write) => write.advance(&mut self.env, now),
-            Operation::Read(read) => read.advance(&mut self.env, now, Owner::Operation(id)),
+            Operation::Read(read) => read.advance(&mut self.env, now),
             Operation::Scan(scan) => scan.advance(&mut self.env, now),
             Operation::Refresh(refresh) => {
                 let done = refresh.advance(&mut self.env, now);
@@ -559,7 +564,7 @@ impl<S: RecordStore> Node<S> {
         let Some(mut operation) = self.operations.remove(&id) else { return };
         let done = match &mut operation {
             Operation::Write(write) => write.on_signal(&mut self.env, now, signal),
-            Operation::Read(read) => read.on_signal(&mut self.env, now, Owner::Operation(id), signal),
+            Operation::Read(read) => read.on_signal(&mut self.env, now, signal),
             Operation::Scan(scan) => scan.on_signal(&mut self.env, now, signal),
             Operation::Refresh(refresh) => {
                 let done = refresh.on_signal(&mut self.env, now, &signal);

@@ -22,7 +22,7 @@ struct Told {
 
 /// A get under way.
 pub(super) struct Read {
-    pub(super) id: Option<OperationId>,
+    id: OperationId,
     record_id: RecordId,
     consistency: Consistency,
     finder: Option<Finder>,
@@ -38,11 +38,10 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// A read on behalf of the user, or, without an id, of this node itself, which stores what it finds.
     pub(super) fn new<S>(
         env: &mut Env<S>,
         now: Now,
-        id: Option<OperationId>,
+        id: OperationId,
         record_id: RecordId,
         options: ReadOptions,
     ) -> Self {
@@ -61,25 +60,19 @@ impl Read {
     }
 
     /// Takes in news; tells whether the read has ended.
-    pub(super) fn on_signal<S: RecordStore>(
-        &mut self,
-        env: &mut Env<S>,
-        now: Now,
-        owner: Owner,
-        signal: Signal,
-    ) -> bool {
+    pub(super) fn on_signal<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, signal: Signal) -> bool {
         if let Some(finder) = &mut self.finder {
             finder.on_signal(env, now, &signal);
         } else {
             self.on_replica(signal);
         }
-        self.advance(env, now, owner)
+        self.advance(env, now)
     }
 
     /// Does what can be done now; tells whether the read has ended.
-    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, owner: Owner) -> bool {
+    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> bool {
         if let Some(finder) = &mut self.finder {
-            finder.advance(env, now, owner);
+            finder.advance(env, now, Owner::Operation(self.id));
             if !finder.is_done() {
                 return false;
             }
@@ -87,7 +80,7 @@ impl Read {
             self.finder = None;
         }
         while let Some((to, want)) = self.next_to_ask(env) {
-            self.ask(env, now, owner, to, want);
+            self.ask(env, now, to, want);
         }
         match self.result(env) {
             Some(result) => {
@@ -161,7 +154,7 @@ impl Read {
         replicas.answers().find(|(_, told)| differs(told)).map(|(contact, _)| *contact)
     }
 
-    fn ask<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, owner: Owner, to: Contact, want: Want) {
+    fn ask<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, to: Contact, want: Want) {
         let state = if to.id == env.own {
             let (version, record) = env.load_here(&self.record_id);
             self.take_in(version, record);
@@ -171,7 +164,7 @@ impl Read {
                 self.fetching = Some(to.id);
             }
             let get = Get { key: self.record_id.key, name: self.record_id.name.clone(), want };
-            let request = env.request(now, to, Request::Get(get), owner);
+            let request = env.request(now, to, Request::Get(get), Owner::Operation(self.id));
             State::Waiting { request, slow: false }
         };
         if let Some(slot) = self.replicas.as_mut().and_then(|replicas| replicas.state_mut(&to.id)) {
@@ -244,9 +237,7 @@ impl Read {
         if let Ok(outcome) = &mut result {
             outcome.repaired = self.repair(env, now, outcome);
         }
-        if let Some(operation) = self.id {
-            env.events.push_back(Event::Read { operation, result });
-        }
+        env.events.push_back(Event::Read { operation: self.id, result });
     }
 
     /// Sends the merged record to those that answered with less; tells to how many.

@@ -1,0 +1,80 @@
+//! A store chosen at run time.
+
+use kadmap_core::{Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage};
+
+use crate::{MemoryStore, RedbStore};
+
+/// One of the stores, chosen at run time.
+///
+/// ```
+/// use kadmap_core::RecordStore;
+/// use kadmap_store::{AnyStore, MemoryStore, StoreConfig};
+/// let store = AnyStore::from(MemoryStore::new(StoreConfig::default()));
+/// assert_eq!(store.usage().records, 0);
+/// ```
+#[derive(Debug)]
+pub enum AnyStore {
+    /// Records in memory.
+    Memory(MemoryStore),
+    /// Records in a file.
+    Redb(Box<RedbStore>),
+}
+
+impl From<MemoryStore> for AnyStore {
+    fn from(store: MemoryStore) -> Self {
+        Self::Memory(store)
+    }
+}
+
+impl From<RedbStore> for AnyStore {
+    fn from(store: RedbStore) -> Self {
+        Self::Redb(Box::new(store))
+    }
+}
+
+macro_rules! each {
+    ($any:expr, $store:ident => $call:expr) => {
+        match $any {
+            AnyStore::Memory($store) => $call,
+            AnyStore::Redb($store) => $call,
+        }
+    };
+}
+
+impl RecordStore for AnyStore {
+    fn head(&mut self, id: &RecordId) -> Result<Option<Head>, StoreError> {
+        each!(self, store => store.head(id))
+    }
+
+    fn item_stamp(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Stamp>, StoreError> {
+        each!(self, store => store.item_stamp(id, item))
+    }
+
+    fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        each!(self, store => store.load(id))
+    }
+
+    fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {
+        each!(self, store => store.merge(id, delta))
+    }
+
+    fn forget(&mut self, id: &RecordId) -> Result<(), StoreError> {
+        each!(self, store => store.forget(id))
+    }
+
+    fn heads(&mut self, after: Option<&RecordId>, limit: usize) -> Result<Vec<(RecordId, Head)>, StoreError> {
+        each!(self, store => store.heads(after, limit))
+    }
+
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
+        each!(self, store => store.expire(unix_ms, limit))
+    }
+
+    fn flushed(&self) -> Ticket {
+        each!(self, store => store.flushed())
+    }
+
+    fn usage(&self) -> Usage {
+        each!(self, store => store.usage())
+    }
+}

@@ -1,0 +1,470 @@
+//! Records in a file that survives crashes.
+
+mod codec;
+mod file;
+mod flusher;
+mod head_cache;
+mod layer;
+mod open;
+mod reader;
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use kadmap_core::{
+    Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage, base_death_ms,
+    item_death_ms,
+};
+
+use crate::part::{Death, Part, parts_max};
+use crate::plan::{Change, Entry, plan};
+use crate::{Durability, StoreConfig};
+use codec::{Stored, Table, open_part, parts_prefix, read_part};
+use file::{DiskFile, Opener, Raw, plain_opener};
+use flusher::{Notify, Shared};
+use head_cache::HeadCache;
+use layer::Stray;
+pub use open::OpenError;
+use open::open_folder;
+use reader::{Reader, RecordParts};
+
+/// Bytes of a damaged row that are kept for a look.
+const STRAY_BYTES_MAX: usize = 4_096;
+
+/// A store in a file, `records.redb` in a data folder; survives crashes and power cuts.
+///
+/// Its caller sees what it wrote at once; a thread of its own writes it down, many writes to one confirmation of
+/// the disk, and calls the notifier after each so that [`flushed`](RecordStore::flushed) can be looked at.
+/// It does nothing at rest.
+///
+/// When the disk fails, merges return [`StoreError::Failed`] from then on and tickets stand still, while reads go
+/// on as far as the disk allows; a restart tries anew.
+/// A row that does not match its checksum takes its record out of the store, see [`StoreError::Damaged`].
+/// Panics of the storage library are caught, so the program must not be built with `panic = "abort"`.
+///
+/// ```
+/// use kadmap_core::{Base, Codec, Key, Payload, Record, RecordId, RecordStore, Shape, Stamp};
+/// use kadmap_store::{RedbStore, StoreConfig};
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let id = RecordId::new(Key::of_name(b"colour"), "colour");
+/// let base = Base {
+///     stamp: Stamp { time: 1, writer: 1 },
+///     shape: Shape::Value,
+///     payload: Some(Payload::new(Codec::Json, "\"red\"")),
+///     expires_ms: None,
+/// };
+/// let mut store = RedbStore::open(folder.path(), StoreConfig::default(), Box::new(|| ())).unwrap().store;
+/// store.merge(&id, Record::from(base.clone())).unwrap();
+/// store.close().unwrap();
+///
+/// let mut store = RedbStore::open(folder.path(), StoreConfig::default(), Box::new(|| ())).unwrap().store;
+/// assert_eq!(store.load(&id).unwrap().unwrap().base(), Some(&base));
+/// ```
+#[derive(Debug)]
+pub struct RedbStore {
+    shared: Arc<Shared>,
+    file: Arc<DiskFile>,
+    flusher: Option<JoinHandle<()>>,
+    /// Always what [`Reader::entry`] would say.
+    cache: HeadCache,
+    usage: Usage,
+    config: StoreConfig,
+    damaged_records: u64,
+    _lock: File,
+}
+
+/// What [`RedbStore::open`] gives.
+///
+/// ```
+/// use kadmap_store::{RedbStore, StoreConfig};
+/// let folder = tempfile::tempdir().unwrap();
+/// let opened = RedbStore::open(folder.path(), StoreConfig::default(), Box::new(|| ())).unwrap();
+/// assert_eq!(opened.set_aside, None);
+/// ```
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: RedbStore,
+    /// Where a damaged file was moved to, if there was one: the store is then empty, and the user must be told.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// What a store did since it was opened.
+///
+/// ```
+/// assert_eq!(kadmap_store::Counters::default().flushes, 0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Flushes that succeeded.
+    pub flushes: u64,
+    /// Rows they wrote.
+    pub rows_written: u64,
+    /// Bytes of keys and rows they wrote, before the library's own overhead.
+    pub bytes_written: u64,
+    /// Records that did not match their checksums and were set aside.
+    pub damaged_records: u64,
+}
+
+impl RedbStore {
+    /// Opens the store of a data folder, and makes both if they are not there (the folder for its owner only).
+    ///
+    /// A file that redb cannot read, or that is empty or cut short, is renamed to
+    /// `records.redb.damaged-<seconds since 1970>` and a fresh one made, see [`Opened::set_aside`].
+    /// `notify` is called by the flusher's thread after each flush, failed ones too.
+    ///
+    /// Cost: constant after a clean close; after a crash redb reads the whole file once.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; a full disk or missing permission sets nothing aside.
+    pub fn open(
+        folder: &Path,
+        config: StoreConfig,
+        notify: Box<dyn Fn() + Send>,
+    ) -> Result<Opened, OpenError> {
+        Self::open_with(folder, config, notify, plain_opener)
+    }
+
+    fn open_with(
+        folder: &Path,
+        config: StoreConfig,
+        notify: Notify,
+        opener: impl Fn() -> Opener,
+    ) -> Result<Opened, OpenError> {
+        let opened = open_folder(folder, config.page_cache_bytes, opener)?;
+        let interval = match config.durability {
+            Durability::Replicated => config.flush_interval,
+            Durability::Synced => Duration::ZERO,
+        };
+        let shared = Arc::new(Shared::new(interval, config.unflushed_bytes_max));
+        let file = Arc::new(opened.file);
+        let (for_thread, its_file) = (Arc::clone(&shared), Arc::clone(&file));
+        let flusher = std::thread::Builder::new()
+            .name("kadmap-store".into())
+            .spawn(move || for_thread.run(&its_file, &notify))
+            .map_err(|error| OpenError::Disk { path: file.path().to_owned(), reason: error.to_string() })?;
+        let store = Self {
+            shared,
+            file,
+            flusher: Some(flusher),
+            cache: HeadCache::new(config.heads_cached_max),
+            usage: opened.usage,
+            config,
+            damaged_records: 0,
+            _lock: opened.lock,
+        };
+        Ok(Opened { store, set_aside: opened.set_aside })
+    }
+
+    /// Writes down what is not on disk yet, and closes the file; dropping the store does the same silently.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when the disk refused, now or before.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.end()
+    }
+
+    /// What the store did since it was opened.
+    pub fn counters(&self) -> Counters {
+        let state = self.shared.lock();
+        Counters {
+            flushes: state.flushes,
+            rows_written: state.rows_written,
+            bytes_written: state.bytes_written,
+            damaged_records: self.damaged_records,
+        }
+    }
+
+    fn end(&mut self) -> Result<(), StoreError> {
+        let Some(flusher) = self.flusher.take() else { return Ok(()) };
+        self.shared.close();
+        let joined = flusher.join();
+        let closed = self.file.close();
+        if let Some(reason) = self.shared.lock().failed.take() {
+            return Err(StoreError::Failed { reason });
+        }
+        if joined.is_err() {
+            return Err(StoreError::Failed { reason: "the notifier of the store panicked".into() });
+        }
+        closed.map_err(|fault| StoreError::Failed { reason: fault.reason().to_owned() })
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader { shared: &self.shared, file: &self.file }
+    }
+
+    /// The record's entry; a damaged record is set aside.
+    fn entry(&mut self, id: &RecordId) -> Result<Option<Entry>, StoreError> {
+        if let Some(entry) = self.cache.find(id) {
+            return Ok(Some(entry));
+        }
+        let entry = self.reader().entry(id);
+        let entry = self.or_set_aside(id, entry)?;
+        self.cache.set(id, entry);
+        Ok(entry)
+    }
+
+    fn or_set_aside<T>(&mut self, id: &RecordId, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(read, Err(StoreError::Damaged)) {
+            self.set_aside(id)?;
+        }
+        read
+    }
+
+    /// Moves all rows of a damaged record to the quarantine.
+    fn set_aside(&mut self, id: &RecordId) -> Result<(), StoreError> {
+        self.damaged_records += 1;
+        tracing::warn!(key = ?id.key, "a stored record does not match its checksum and is set aside");
+        self.drop_record(id, true)
+    }
+
+    fn drop_record(&mut self, id: &RecordId, keep: bool) -> Result<(), StoreError> {
+        let known = self.cache.find(id).or_else(|| self.reader().entry(id).ok().flatten());
+        let unflushed = self.reader().unflushed_parts(id);
+        let rows = self.file.rows(id).map_err(|fault| self.reader().failed(&fault))?;
+        let prefix = parts_prefix(id);
+        let mut parts: BTreeMap<Part, Option<u64>> = BTreeMap::new();
+        let mut strays = Vec::new();
+        for Raw { table, key, row } in rows {
+            let part =
+                (table == Table::Parts).then(|| key.strip_prefix(prefix.as_slice()).and_then(read_part));
+            if let Some(Some(part)) = &part {
+                parts.insert(part.clone(), open_part(&key, part, &row).as_ref().and_then(death_ms));
+            }
+            if keep || part == Some(None) {
+                let kept = keep.then(|| row[..row.len().min(STRAY_BYTES_MAX)].to_vec());
+                strays.push(Stray { table, key, keep: kept });
+            }
+        }
+        let unflushed = unflushed.parts.into_iter();
+        parts.extend(unflushed.map(|(part, stored)| (part, stored.as_ref().and_then(death_ms))));
+        self.cache.set(id, None);
+        if keep || known.is_some() {
+            self.usage.records = self.usage.records.saturating_sub(1);
+        }
+        let bytes = known.map_or(0, |entry| entry.bytes(id));
+        self.usage.bytes = self.usage.bytes.saturating_sub(bytes);
+        self.write(|layer| {
+            layer.strays.extend(strays);
+            layer.drop_record(id, parts.into_iter().collect());
+        })?;
+        Ok(())
+    }
+
+    /// Puts something into the layer that takes writes; gives the ticket it will be durable with.
+    fn write(&self, change: impl FnOnce(&mut layer::Layer)) -> Result<Option<Ticket>, StoreError> {
+        let mut state = self.shared.lock_with_room();
+        if let Some(reason) = &state.failed {
+            return Err(StoreError::Failed { reason: reason.clone() });
+        }
+        let (was_empty, bytes_before) = (state.active.is_empty(), state.active.bytes);
+        state.active.touch(self.usage);
+        change(&mut state.active);
+        let ticket = state.active.ticket;
+        self.shared.wrote(&mut state, was_empty, bytes_before);
+        Ok((self.config.durability == Durability::Synced).then_some(ticket))
+    }
+
+    fn apply(&mut self, id: &RecordId, before: Option<Entry>, change: Change) -> Result<Merged, StoreError> {
+        let entry = change.entry;
+        let usage = self.usage;
+        self.usage.records += u64::from(before.is_none());
+        let bytes_before = before.map_or(0, |entry| entry.bytes(id));
+        self.usage.bytes = self.usage.bytes.saturating_sub(bytes_before) + entry.bytes(id);
+        match self.write(|layer| layer.apply(id, before, change)) {
+            Ok(ticket) => {
+                self.cache.set(id, Some(entry));
+                Ok(Merged { head: entry.head, changed: true, ticket })
+            }
+            Err(error) => {
+                self.usage = usage;
+                Err(error)
+            }
+        }
+    }
+
+    /// What a merge that changed nothing answers: what it repeats may still be on its way to the disk.
+    fn unchanged(&self, id: &RecordId, head: Head) -> Result<Merged, StoreError> {
+        let state = self.shared.lock();
+        if let Some(reason) = &state.failed {
+            return Err(StoreError::Failed { reason: reason.clone() });
+        }
+        let ticket = if state.active.records.contains_key(id) {
+            Some(state.active.ticket)
+        } else {
+            let flushing = state.flushing.as_ref().filter(|layer| layer.records.contains_key(id));
+            flushing.map(|layer| layer.ticket)
+        };
+        let ticket = ticket.filter(|_| self.config.durability == Durability::Synced);
+        Ok(Merged { head, changed: false, ticket })
+    }
+
+    /// The deaths up to a time, in order, and the rows among them that are not what was written.
+    fn due(&self, cut_ms: u64, limit: usize) -> Result<(Vec<Death>, Vec<Vec<u8>>), StoreError> {
+        // Copied, because the layers have to be looked at before the file.
+        let mut unflushed = BTreeMap::new();
+        {
+            let state = self.shared.lock();
+            let layers = state.flushing.as_deref().into_iter().chain([&state.active]);
+            for layer in layers {
+                let due = layer.deaths.iter().take_while(|(death, _)| death.at_ms <= cut_ms);
+                unflushed.extend(due.map(|(death, stands)| (death.clone(), *stands)));
+            }
+        }
+        let struck = unflushed.values().filter(|stands| !**stands).count();
+        let rows = self.file.deaths(cut_ms, limit.saturating_add(struck));
+        let mut bad = Vec::new();
+        let mut due = BTreeSet::new();
+        for row in rows.map_err(|fault| self.reader().failed(&fault))? {
+            match row {
+                Ok(death) => due.extend([death]),
+                Err(key) => bad.push(key),
+            }
+        }
+        for (death, stands) in unflushed {
+            match stands {
+                true => due.insert(death),
+                false => due.remove(&death),
+            };
+        }
+        Ok((due.into_iter().take(limit).collect(), bad))
+    }
+
+    /// Drops one part if it died by `cut_ms`, and its death in any case; tells whether the part went.
+    fn drop_part(&mut self, death: Death, cut_ms: u64) -> Result<bool, StoreError> {
+        let Some(before) = self.entry(&death.id)? else { return self.strike(death) };
+        let mut after = before;
+        match &death.part {
+            Part::Base if before.base_death_ms().is_some_and(|at| at <= cut_ms) => after.replace_base(None),
+            Part::Base => return self.strike(death),
+            Part::Item(item) => {
+                let item = self.reader().item(&death.id, item);
+                let item = self.or_set_aside(&death.id, item)?;
+                let Some(item) = item.filter(|item| item_death_ms(item).is_some_and(|at| at <= cut_ms))
+                else {
+                    return self.strike(death);
+                };
+                after.head.item_removed(&item);
+            }
+        }
+        let id = death.id.clone();
+        let after = Some(after).filter(|entry| !entry.is_empty());
+        self.usage.records = self.usage.records.saturating_sub(u64::from(after.is_none()));
+        let bytes_after = after.map_or(0, |entry| entry.bytes(&id));
+        self.usage.bytes = self.usage.bytes.saturating_sub(before.bytes(&id)) + bytes_after;
+        self.write(|layer| layer.drop_part(death, after))?;
+        self.cache.set(&id, after);
+        Ok(true)
+    }
+
+    /// Takes a death that has no part any more out of the index.
+    fn strike(&self, death: Death) -> Result<bool, StoreError> {
+        self.write(|layer| {
+            layer.deaths.insert(death, false);
+        })?;
+        Ok(false)
+    }
+}
+
+fn death_ms(stored: &Stored) -> Option<u64> {
+    match stored {
+        Stored::Base(base) => base_death_ms(base),
+        Stored::Item(item) => item_death_ms(item),
+    }
+}
+
+impl RecordStore for RedbStore {
+    fn head(&mut self, id: &RecordId) -> Result<Option<Head>, StoreError> {
+        Ok(self.entry(id)?.map(|entry| entry.head))
+    }
+
+    fn item_stamp(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Stamp>, StoreError> {
+        if self.entry(id)?.is_none() {
+            return Ok(None);
+        }
+        let item = self.reader().item(id, item);
+        Ok(self.or_set_aside(id, item)?.map(|item| item.stamp))
+    }
+
+    fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        let Some(entry) = self.entry(id)? else { return Ok(None) };
+        let record = self.reader().load(id, entry);
+        self.or_set_aside(id, record).map(Some)
+    }
+
+    fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {
+        let entry = self.entry(id)?;
+        let change = plan(entry, delta, &mut RecordParts { reader: self.reader(), id });
+        match self.or_set_aside(id, change)? {
+            Some(change) => self.apply(id, entry, change),
+            None => self.unchanged(id, entry.unwrap_or_default().head),
+        }
+    }
+
+    fn forget(&mut self, id: &RecordId) -> Result<(), StoreError> {
+        self.drop_record(id, false)
+    }
+
+    fn heads(&mut self, after: Option<&RecordId>, limit: usize) -> Result<Vec<(RecordId, Head)>, StoreError> {
+        let scan = {
+            let state = self.shared.lock();
+            let older = state.flushing.as_ref().map(|layer| &layer.records);
+            self.file.heads(after, limit, &state.active.records, older)
+        };
+        let scan = scan.map_err(|fault| self.reader().failed(&fault))?;
+        for id in scan.bad {
+            // When nothing can be written the row stays, and is left out again next time.
+            if let Err(error) = self.set_aside(&id) {
+                tracing::debug!(%error, "a damaged record cannot be set aside");
+            }
+        }
+        Ok(scan.heads.into_iter().map(|(id, entry)| (id, entry.head)).collect())
+    }
+
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
+        let Some(cut_ms) = unix_ms.checked_sub(self.config.tombstone_grace_ms) else { return Ok(0) };
+        let (due, bad) = self.due(cut_ms, parts_max(limit))?;
+        if !bad.is_empty() {
+            let stray = |key| Stray { table: Table::Deaths, key, keep: None };
+            self.write(|layer| layer.strays.extend(bad.into_iter().map(stray)))?;
+        }
+        let mut touched = BTreeSet::new();
+        for death in due {
+            if touched.len() == limit && !touched.contains(&death.id) {
+                break;
+            }
+            let id = death.id.clone();
+            match self.drop_part(death, cut_ms) {
+                Ok(true) => touched.extend([id]),
+                Ok(false) | Err(StoreError::Damaged) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(touched.len())
+    }
+
+    fn flushed(&self) -> Ticket {
+        self.shared.lock().flushed
+    }
+
+    fn usage(&self) -> Usage {
+        self.usage
+    }
+}
+
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::error!(%error, "the last writes of the store may be lost");
+        }
+    }
+}
+
+#[cfg(test)]
+mod fault_tests;

@@ -1,0 +1,314 @@
+//! The handle that users hold.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use kadmap_core::wire::Request;
+use kadmap_core::{
+    Change, Contact, Key, LookupOutcome, NodeId, ReadOptions, RecordId, WriteOptions, WriteOutcome,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{GetError, PutError, Stopped};
+use crate::node::{Answer, Command};
+use crate::place::Places;
+use crate::request::{Draft, Read, Reading, Write};
+use crate::{DhtBuilder, PeerInfo, Remote, Scan, Status, Value, ValueError};
+
+/// Names read from the own store at a time.
+const NAMES_PER_PAGE: usize = 1024;
+
+/// A map shared by a swarm of peers; cheap to clone, all clones speak for the same node.
+///
+/// The node stops when the last clone is dropped, without a hand-over; [`leave`](Self::leave) is the polite way.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use kadmap::Dht;
+/// let first = Dht::builder().listen("127.0.0.1:0").spawn().await.unwrap();
+/// let second = Dht::builder().listen("127.0.0.1:0").join([first.address().to_string()]).spawn().await.unwrap();
+///
+/// first.put("list", &[1, 2, 3]).await.unwrap();
+/// second.append("list", &4).await.unwrap();
+/// assert_eq!(first.get::<Vec<i32>>("list").await.unwrap(), Some(vec![1, 2, 3, 4]));
+/// assert_eq!(first.get::<Vec<i32>>("nothing").await.unwrap(), None);
+/// # });
+/// ```
+#[derive(Debug, Clone)]
+pub struct Dht {
+    commands: mpsc::UnboundedSender<Command>,
+    shared: Arc<Shared>,
+}
+
+/// What all handles of one node share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) id: NodeId,
+    pub(crate) address: SocketAddr,
+    pub(crate) places: Places,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Command")
+    }
+}
+
+impl Dht {
+    /// Settings for a new node, all with defaults.
+    pub fn builder() -> DhtBuilder {
+        DhtBuilder::default()
+    }
+
+    pub(crate) fn new(commands: mpsc::UnboundedSender<Command>, shared: Shared) -> Self {
+        Self { commands, shared: Arc::new(shared) }
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.shared.id
+    }
+
+    /// The address its socket is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// The place of a name: its key.
+    pub fn key_of(&self, name: impl AsRef<[u8]>) -> Key {
+        self.record(name).key
+    }
+
+    /// Stores a value as JSON under a name, in the place of whatever is there.
+    ///
+    /// # Errors
+    /// [`PutError`] when the value cannot be written as JSON, when it is too large, or when too few replicas
+    /// acknowledge it; in that case some may hold it all the same.
+    pub fn put<T: Serialize + ?Sized>(&self, name: impl AsRef<[u8]>, value: &T) -> Write<'_> {
+        self.draft(name, Value::from_json(value).map(Draft::Put))
+    }
+
+    /// Stores a value that is JSON text or bytes already.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_value(&self, name: impl AsRef<[u8]>, value: Value) -> Write<'_> {
+        self.draft(name, Ok(Draft::Put(value)))
+    }
+
+    /// Stores bytes as they are.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_bytes(&self, name: impl AsRef<[u8]>, bytes: impl Into<Bytes>) -> Write<'_> {
+        self.put_value(name, Value::Bytes(bytes.into()))
+    }
+
+    /// Stores a value as JSON if the record is still at the version that a read told; see
+    /// [`Write::if_version`] for what that can promise.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put), and a conflict that names the version found.
+    pub fn put_if_version<T: Serialize + ?Sized>(
+        &self,
+        name: impl AsRef<[u8]>,
+        value: &T,
+        version: kadmap_core::Version,
+    ) -> Write<'_> {
+        self.put(name, value).if_version(version)
+    }
+
+    /// Adds an item to the list under a name, which comes to be if nothing is there.
+    ///
+    /// Costs the item, however long the list. Items of concurrent writers are neither lost nor doubled, and each
+    /// writer's own stay in order.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put), and a refusal when the name holds something that is not a list.
+    pub fn append<T: Serialize + ?Sized>(&self, name: impl AsRef<[u8]>, item: &T) -> Write<'_> {
+        self.draft(name, Value::from_json(item).map(Draft::Append))
+    }
+
+    /// Adds an item that is JSON text or bytes already.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_value(&self, name: impl AsRef<[u8]>, item: Value) -> Write<'_> {
+        self.draft(name, Ok(Draft::Append(item)))
+    }
+
+    /// Writes one field of the map under a name, which comes to be if nothing is there; the other fields, and who
+    /// else writes them, do not matter.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put), and a refusal when the name holds something that is not a map.
+    pub fn put_field<T: Serialize + ?Sized>(
+        &self,
+        name: impl AsRef<[u8]>,
+        field: impl AsRef<str>,
+        value: &T,
+    ) -> Write<'_> {
+        let field = Bytes::copy_from_slice(field.as_ref().as_bytes());
+        self.draft(name, Value::from_json(value).map(|value| Draft::PutField(field, value)))
+    }
+
+    /// Removes one field of the map under a name.
+    ///
+    /// # Errors
+    /// As [`put_field`](Self::put_field).
+    pub fn delete_field(&self, name: impl AsRef<[u8]>, field: impl AsRef<str>) -> Write<'_> {
+        let field = Bytes::copy_from_slice(field.as_ref().as_bytes());
+        self.draft(name, Ok(Draft::DeleteField(field)))
+    }
+
+    /// Removes whatever is under a name. That nothing was there is no error.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn delete(&self, name: impl AsRef<[u8]>) -> Write<'_> {
+        self.draft(name, Ok(Draft::Delete))
+    }
+
+    /// Reads the value under a name as a type; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`GetError`] when too few replicas answer, or the value is not of that type.
+    pub async fn get<T: DeserializeOwned>(&self, name: impl AsRef<[u8]>) -> Result<Option<T>, GetError> {
+        Ok(self.read(name).await?.parse()?)
+    }
+
+    /// Reads the value under a name as it was stored; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`GetError`] when too few replicas answer.
+    pub async fn get_value(&self, name: impl AsRef<[u8]>) -> Result<Option<Value>, GetError> {
+        Ok(self.read(name).await?.value)
+    }
+
+    /// Reads a name with its version and how many replicas answered, with options.
+    ///
+    /// # Errors
+    /// [`GetError`] when too few replicas answer.
+    pub fn read(&self, name: impl AsRef<[u8]>) -> Read<'_> {
+        Read::new(self, self.record(name))
+    }
+
+    /// Whether there is a value under a name. Costs a read.
+    ///
+    /// # Errors
+    /// [`GetError`] when too few replicas answer.
+    pub async fn contains(&self, name: impl AsRef<[u8]>) -> Result<bool, GetError> {
+        Ok(self.read(name).await?.value.is_some())
+    }
+
+    /// The names of the records that this node holds itself.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the node has.
+    pub async fn keys(&self) -> Result<Vec<Bytes>, Stopped> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.ask_node(|reply| Command::Names { after, limit: NAMES_PER_PAGE, reply }).await?;
+            all.extend(page.0.into_iter().map(|id| id.name));
+            after = page.1;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The names of all records in the swarm, as a stream.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the node has.
+    pub fn scan(&self) -> Result<Scan, Stopped> {
+        let (sender, pages) = mpsc::unbounded_channel();
+        self.commands.send(Command::Scan { pages: sender }).map_err(|_| Stopped)?;
+        Ok(Scan::new(pages, self.commands.clone()))
+    }
+
+    /// Looks up the nodes closest to a key by asking the swarm, and tells every request it took.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the node has.
+    pub async fn lookup(&self, target: Key) -> Result<LookupOutcome, Stopped> {
+        self.ask_node(|reply| Command::Lookup { target, reply }).await
+    }
+
+    /// The contacts in this node's routing table, in id order.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the node has.
+    pub async fn peers(&self) -> Result<Vec<PeerInfo>, Stopped> {
+        let reports = self.ask_node(|reply| Command::Peers { reply }).await?;
+        Ok(reports.into_iter().map(PeerInfo::from).collect())
+    }
+
+    /// How this node is.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the node has.
+    pub async fn status(&self) -> Result<Status, Stopped> {
+        self.ask_node(|reply| Command::Status { reply }).await
+    }
+
+    /// Another node, to ask about itself.
+    pub fn remote(&self, id: NodeId, address: SocketAddr) -> Remote {
+        Remote::new(self.clone(), Contact { id, address })
+    }
+
+    /// Hands over what others lack, says goodbye and stops the node; takes at most some five seconds.
+    /// Tells how many records were handed over.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the node has stopped before.
+    pub async fn leave(&self) -> Result<u64, Stopped> {
+        self.ask_node(|reply| Command::Leave { reply }).await
+    }
+
+    pub(crate) async fn write(
+        &self,
+        record: RecordId,
+        change: Change,
+        options: WriteOptions,
+    ) -> Result<WriteOutcome, PutError> {
+        Ok(self.ask_node(|reply| Command::Write { record, change, options, reply }).await??)
+    }
+
+    pub(crate) async fn read_record(&self, record: RecordId, options: ReadOptions) -> Result<Reading, GetError> {
+        let outcome = self.ask_node(|reply| Command::Read { record, options, reply }).await??;
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+        Ok(Reading {
+            value: outcome.record.as_ref().and_then(|record| Value::of_record(record, unix_ms)),
+            version: outcome.version,
+            answers: outcome.answers,
+            need: outcome.need,
+            replicas: outcome.replicas,
+            repaired: outcome.repaired,
+        })
+    }
+
+    pub(crate) async fn ask(&self, contact: Contact, request: Request) -> Result<Answer, Stopped> {
+        self.ask_node(|reply| Command::Ask { contact, request, reply }).await
+    }
+
+    fn draft(&self, name: impl AsRef<[u8]>, draft: Result<Draft, ValueError>) -> Write<'_> {
+        Write::new(self, self.record(name), draft)
+    }
+
+    fn record(&self, name: impl AsRef<[u8]>) -> RecordId {
+        self.shared.places.record(name.as_ref())
+    }
+
+    async fn ask_node<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+}

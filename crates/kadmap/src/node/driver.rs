@@ -1,0 +1,391 @@
+//! The loop itself.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use kadmap_core::wire;
+use kadmap_core::{Action, Contact, Event, Node, Now, ReadOptions};
+use kadmap_store::AnyStore;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Sleep;
+use tracing::{debug, error, info, warn};
+
+use super::command::Command;
+use super::contacts_file::ContactsFile;
+use super::join::{Join, JoinPlan, Step};
+use super::waiters::{Delivered, Waiter, Waiters};
+use crate::error::StartError;
+use crate::transport::{Transport, TransportEvent};
+use crate::Status;
+
+/// Commands taken up in one turn: what one turn emits shares packets, and no caller waits longer than this many.
+const COMMANDS_PER_TURN: usize = 256;
+/// How often the contacts are written down, if they have changed.
+const SAVE_CONTACTS_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a hand-over may take at most when a node leaves.
+const LEAVE_WAIT: Duration = Duration::from_secs(5);
+
+/// What a node is made of.
+pub(crate) struct Parts {
+    pub(crate) node: Node<AnyStore>,
+    pub(crate) transport: Transport,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    /// Rung by the store after each flush.
+    pub(crate) flushed: Arc<Notify>,
+    pub(crate) contacts_file: Option<ContactsFile>,
+    pub(crate) join: JoinPlan,
+    /// Told once the node serves, or why it cannot.
+    pub(crate) ready: oneshot::Sender<Result<(), StartError>>,
+    /// The zero of the node's monotonic clock.
+    pub(crate) start: Instant,
+}
+
+/// Where the node stands.
+enum Stage {
+    /// Looking for a first member.
+    Joining(Join),
+    /// Getting to know the swarm, then serving.
+    Member,
+    /// Handing over; gives up at the time given.
+    Leaving { reply: Option<oneshot::Sender<u64>>, until: Instant },
+    Ended,
+}
+
+/// The loop that owns a node.
+pub(crate) struct Driver {
+    node: Node<AnyStore>,
+    transport: Transport,
+    commands: mpsc::UnboundedReceiver<Command>,
+    flushed: Arc<Notify>,
+    contacts_file: Option<ContactsFile>,
+    ready: Option<oneshot::Sender<Result<(), StartError>>>,
+    stage: Stage,
+    waiters: Waiters,
+    start: Instant,
+    /// The node's own alarm; set anew only when it would ring too late.
+    alarm: Pin<Box<Sleep>>,
+    alarm_at: Option<Instant>,
+    save_contacts_at: Instant,
+    frames_malformed: u64,
+}
+
+/// Why the loop woke up.
+enum Wake {
+    Network,
+    Command(Option<Command>),
+    Alarm,
+    Flushed,
+}
+
+impl Driver {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let now = Instant::now();
+        Self {
+            node: parts.node,
+            transport: parts.transport,
+            commands: parts.commands,
+            flushed: parts.flushed,
+            contacts_file: parts.contacts_file,
+            ready: Some(parts.ready),
+            stage: Stage::Joining(Join::new(parts.join, now)),
+            waiters: Waiters::default(),
+            start: parts.start,
+            alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            alarm_at: None,
+            save_contacts_at: now + SAVE_CONTACTS_INTERVAL,
+            frames_malformed: 0,
+        }
+    }
+
+    /// Runs the node until it has left, failed to join, or nobody holds a handle to it any more.
+    pub(crate) async fn run(mut self) {
+        while !matches!(self.stage, Stage::Ended) {
+            self.go_on_joining();
+            self.pump();
+            self.set_alarm();
+            match self.wake().await {
+                Wake::Network | Wake::Alarm => {}
+                Wake::Command(Some(command)) => self.take_commands(command),
+                Wake::Command(None) => break,
+                Wake::Flushed => {
+                    let now = self.now();
+                    self.node.handle_flushed(now);
+                }
+            }
+            self.turn();
+        }
+        self.save_contacts();
+        self.transport.close().await;
+    }
+
+    async fn wake(&mut self) -> Wake {
+        tokio::select! {
+            () = self.transport.ready() => Wake::Network,
+            command = self.commands.recv() => Wake::Command(command),
+            () = self.flushed.notified() => Wake::Flushed,
+            () = self.alarm.as_mut(), if self.alarm_at.is_some() => {
+                self.alarm_at = None;
+                Wake::Alarm
+            }
+        }
+    }
+
+    /// Takes in what the network and the clock have brought.
+    fn turn(&mut self) {
+        self.transport.receive();
+        while let Some(event) = self.transport.poll_event() {
+            self.handle_transport(event);
+        }
+        let now = self.now();
+        if self.node.poll_timeout(now).is_some_and(|at| at <= now.instant) {
+            self.node.handle_timeout(now);
+        }
+        let at = Instant::now();
+        if at >= self.save_contacts_at {
+            self.save_contacts();
+            self.save_contacts_at = at + SAVE_CONTACTS_INTERVAL;
+        }
+        if let Stage::Leaving { until, .. } = &self.stage
+            && at >= *until
+        {
+            warn!("left before everything was handed over: it took too long");
+            self.left(0);
+        }
+    }
+
+    /// Sends what the node has to say, and tells its users what it has found.
+    fn pump(&mut self) {
+        loop {
+            while let Some(action) = self.node.poll_action() {
+                self.perform(action);
+            }
+            let Some(event) = self.node.poll_event() else { break };
+            self.handle_event(event);
+        }
+        self.transport.flush();
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Send { to, message } => self.transport.send(to, wire::encode(&message)),
+            Action::Reply { to, message } => self.transport.reply(to, wire::encode(&message)),
+        }
+    }
+
+    fn take_commands(&mut self, first: Command) {
+        self.handle_command(first);
+        for _ in 1..COMMANDS_PER_TURN {
+            match self.commands.try_recv() {
+                Ok(command) => self.handle_command(command),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        let now = self.now();
+        match command {
+            Command::Write { record, change, options, reply } => {
+                let operation = self.node.write(now, record, change, options);
+                self.waiters.insert(operation, Waiter::Write(reply));
+            }
+            Command::Read { record, options, reply } => {
+                let operation = self.node.read(now, record, options);
+                self.waiters.insert(operation, Waiter::Read(reply));
+            }
+            Command::Lookup { target, reply } => {
+                let operation = self.node.lookup(now, target);
+                self.waiters.insert(operation, Waiter::Lookup(reply));
+            }
+            Command::Scan { pages } => {
+                let operation = self.node.scan(now);
+                self.waiters.insert(operation, Waiter::Scan(pages));
+            }
+            Command::ContinueScan { operation } => self.node.continue_scan(now, operation),
+            Command::Ask { contact, request, reply } => {
+                let operation = self.node.ask(now, contact, request);
+                self.waiters.insert(operation, Waiter::Answer(reply));
+            }
+            Command::Names { after, limit, reply } => {
+                let _ = reply.send(self.node.names(now, after.as_ref(), limit));
+            }
+            Command::Peers { reply } => {
+                let _ = reply.send(self.node.peers());
+            }
+            Command::Status { reply } => {
+                let _ = reply.send(self.status(now));
+            }
+            Command::Leave { reply } => self.leave(now, reply),
+        }
+    }
+
+    fn leave(&mut self, now: Now, reply: oneshot::Sender<u64>) {
+        if matches!(self.stage, Stage::Member) {
+            self.stage = Stage::Leaving { reply: Some(reply), until: Instant::now() + LEAVE_WAIT };
+            self.node.leave(now);
+        } else if matches!(self.stage, Stage::Joining(_)) {
+            let _ = reply.send(0);
+            self.stage = Stage::Ended;
+        }
+    }
+
+    fn left(&mut self, handed_over: u64) {
+        if let Stage::Leaving { reply: Some(reply), .. } = std::mem::replace(&mut self.stage, Stage::Ended) {
+            let _ = reply.send(handed_over);
+        }
+    }
+
+    fn handle_transport(&mut self, event: TransportEvent) {
+        match event {
+            TransportEvent::Received { from, frame } => self.handle_frame(from, &frame),
+            TransportEvent::Connected { contact, dialled } => {
+                if dialled.is_some() {
+                    self.handle_connected(contact);
+                }
+            }
+            TransportEvent::Unreachable { id: Some(id), address, reason } => {
+                debug!("{id:?} at {address}: {reason}");
+                let now = self.now();
+                self.node.handle_unreachable(now, &id);
+            }
+            TransportEvent::Unreachable { id: None, address, reason } => {
+                debug!("{address}: {reason}");
+                if let Stage::Joining(join) = &mut self.stage {
+                    join.failed(Instant::now(), address, reason);
+                }
+            }
+            TransportEvent::Closed { id } => debug!("connection to {id:?} closed"),
+        }
+    }
+
+    fn handle_frame(&mut self, from: Contact, frame: &[u8]) {
+        match wire::decode(frame) {
+            Ok(message) => {
+                let now = self.now();
+                self.node.handle_message(now, from, message);
+            }
+            Err(error) => {
+                self.frames_malformed += 1;
+                debug!("{from}: {error}");
+            }
+        }
+    }
+
+    /// A member that we dialled has proved its id: the first one while joining is our way in.
+    fn handle_connected(&mut self, contact: Contact) {
+        let now = self.now();
+        if matches!(self.stage, Stage::Joining(_)) {
+            self.stage = Stage::Member;
+            self.node.join(now, &[contact]);
+        } else {
+            self.node.handle_connected(now, contact);
+        }
+    }
+
+    fn go_on_joining(&mut self) {
+        let Stage::Joining(join) = &mut self.stage else { return };
+        match join.step(Instant::now()) {
+            Step::Wait => {}
+            Step::Dial(addresses) => addresses.into_iter().for_each(|address| self.transport.dial(address)),
+            Step::StartAlone => {
+                self.stage = Stage::Member;
+                let now = self.now();
+                self.node.join(now, &[]);
+            }
+            Step::GiveUp(error) => {
+                if let Some(ready) = self.ready.take() {
+                    let _ = ready.send(Err(error));
+                }
+                self.stage = Stage::Ended;
+            }
+        }
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        let event = match self.waiters.deliver(event) {
+            Delivered::Done => return,
+            Delivered::ScanAbandoned(operation) => return self.node.cancel(operation),
+            Delivered::NotAnOutcome(event) => event,
+        };
+        match event {
+            Event::Joined { contacts } => {
+                info!("joined: {contacts} contacts");
+                self.save_contacts();
+                if let Some(ready) = self.ready.take()
+                    && ready.send(Ok(())).is_err()
+                {
+                    // Whoever started the node has stopped waiting for it.
+                    self.stage = Stage::Ended;
+                }
+            }
+            Event::Left { handed_over } => self.left(handed_over),
+            Event::Damaged { record } => {
+                let name = String::from_utf8_lossy(&record.name).into_owned();
+                warn!("the stored record '{name}' was damaged; fetching it again from the swarm");
+                // A read repairs every replica that lacks something, this node included.
+                let now = self.now();
+                self.node.read(now, record, ReadOptions::default());
+            }
+            Event::StorageFailed { reason } => {
+                error!("storage failed, writes are refused until a restart: {reason}");
+            }
+            other => debug!("unclaimed outcome: {other:?}"),
+        }
+    }
+
+    fn status(&self, now: Now) -> Status {
+        let (report, counters, stats) = (self.node.status(now), self.node.counters(), self.transport.stats());
+        Status {
+            id: self.node.id(),
+            address: self.transport.local_address(),
+            software: report.software,
+            contacts: report.contacts,
+            connections: stats.connections as u64,
+            records: report.records,
+            record_bytes: report.bytes,
+            requests_served: report.requests_served,
+            requests_sent: counters.requests_sent,
+            requests_repeated: counters.requests_repeated,
+            requests_unanswered: counters.requests_unanswered,
+            puts_refused: report.puts_refused,
+            replicas_repaired: counters.replicas_repaired,
+            packets: (stats.packets_in, stats.packets_out),
+            frames_malformed: self.frames_malformed,
+            uptime: Duration::from_millis(report.uptime_ms),
+            replication: report.replication,
+        }
+    }
+
+    fn save_contacts(&mut self) {
+        if let Some(file) = &mut self.contacts_file {
+            file.save(self.node.contacts());
+        }
+    }
+
+    fn now(&self) -> Now {
+        let micros = self.start.elapsed().as_micros() as u64;
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now {
+            instant: kadmap_core::Instant::from_micros(micros),
+            unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Sets the alarm to when there is something to do. An alarm that rings early wakes the loop in vain, which costs
+    /// less than moving it on every turn.
+    fn set_alarm(&mut self) {
+        let now = self.now();
+        let node = self.node.poll_timeout(now).map(|at| self.start + Duration::from_micros(at.as_micros()));
+        let stage = match &self.stage {
+            Stage::Joining(join) => Some(join.next_timer()),
+            Stage::Leaving { until, .. } => Some(*until),
+            _ => None,
+        };
+        let Some(at) = node.into_iter().chain(stage).min() else { return };
+        if self.alarm_at.is_none_or(|set| at < set) {
+            self.alarm.as_mut().reset(at.into());
+            self.alarm_at = Some(at);
+        }
+    }
+}
