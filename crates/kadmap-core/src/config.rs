@@ -185,7 +185,8 @@ impl Config {
     /// The lookup settings for finding `want` nodes.
     pub(crate) fn lookup(&self, seeds_known_complete: bool) -> LookupConfig {
         LookupConfig {
-            want: self.table.bucket_size.max(self.replication),
+            // One more than the replicas, so that a scan sees where the next region begins.
+            want: self.table.bucket_size.max(self.replication + 1),
             parallelism: self.parallelism,
             disjoint_paths: self.disjoint_paths,
             seeds_known_complete,

@@ -13,7 +13,7 @@ use crate::config::{Config, Role};
 use crate::operation::{Event, OperationId};
 use crate::record::{Clock, OVERHEAD_BYTES, Record, Version};
 use crate::routing::{Admission, RoutingTable};
-use crate::store::Ticket;
+use crate::store::{RecordId, Ticket};
 use crate::wire::{Body, Message, Request, RequestId, Response, WireContact};
 use crate::{Contact, Instant, NodeId, Now};
 
@@ -56,6 +56,8 @@ pub(super) struct Env<S> {
     pub(super) arrived: Vec<Contact>,
     /// Contacts that fell silent or left, whose records lack a replica.
     pub(super) departed: Vec<NodeId>,
+    /// Large answers that were announced and go out one a turn, so that the announcements overtake them.
+    pub(super) large_gets: VecDeque<(NodeId, RequestId, RecordId)>,
     pub(super) counters: Counters,
 }
 

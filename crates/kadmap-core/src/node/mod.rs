@@ -94,6 +94,8 @@ pub struct Node<S> {
     operations: FxHashMap<OperationId, Operation>,
     /// When each operation's time is over; one entry for each operation that has a limit.
     deadlines: BTreeSet<(Instant, OperationId)>,
+    /// Operations that wait for a large answer, and how long they may; looked at when their time is over.
+    extended: FxHashMap<OperationId, Instant>,
     upkeep: Upkeep,
     handover: Handover,
     leaving: Leaving,
@@ -145,12 +147,14 @@ impl<S: RecordStore> Node<S> {
             hearsay: VecDeque::new(),
             arrived: Vec::new(),
             departed: Vec::new(),
+            large_gets: VecDeque::new(),
             counters: Counters { started: now.instant, ..Counters::default() },
         };
         Self {
             env,
             operations: FxHashMap::default(),
             deadlines: BTreeSet::new(),
+            extended: FxHashMap::default(),
             upkeep: Upkeep::new(),
             handover: Handover::default(),
             leaving: Leaving::No,
@@ -272,14 +276,13 @@ impl<S: RecordStore> Node<S> {
 
     /// Takes in a message from a node that proved its id at this address.
     pub fn handle_message(&mut self, now: Now, from: Contact, message: Message) {
-        if !message.from_client {
+        if !message.from_client && self.stays(&from.id, &message.body) {
             self.env.verified(now, from);
         }
         match message.body {
             Body::Request(request) => self.env.serve(now, from, message.id, request),
             Body::Response(Response::Coming(coming)) => {
-                let more = self.env.transfer_time(coming.bytes) + self.env.config.timeouts.timeout_cap;
-                self.env.requests.extend(now.instant, message.id, &from.id, more);
+                self.wait_for_large_answer(now, &from.id, message.id, coming.bytes);
             }
             Body::Response(response) => self.handle_response(now, from, message.id, response),
         }
@@ -319,8 +322,12 @@ impl<S: RecordStore> Node<S> {
             && at <= now.instant
         {
             self.deadlines.pop_first();
-            self.expire(now, id);
+            match self.extended.remove(&id).filter(|until| *until > now.instant) {
+                Some(until) => drop(self.deadlines.insert((until, id))),
+                None => self.expire(now, id),
+            }
         }
+        self.env.send_large_answer();
         if self.env.background_at.is_some_and(|at| at <= now.instant) {
             self.env.flush_background(now);
         }
@@ -349,6 +356,7 @@ impl<S: RecordStore> Node<S> {
             _ => None,
         };
         let deadline = self.deadlines.first().map(|&(at, _)| at);
+        let large_answer = (!self.env.large_gets.is_empty()).then_some(now.instant);
         let timers = [
             self.env.requests.next_timer(),
             deadline,
@@ -356,6 +364,7 @@ impl<S: RecordStore> Node<S> {
             self.upkeep.next_timer(&self.env, now.instant),
             self.handover.next_timer(&self.env, now.instant),
             goodbye,
+            large_answer,
         ];
         timers.into_iter().flatten().min()
     }
@@ -416,6 +425,16 @@ impl<S: RecordStore> Node<S> {
     /// The store, for its owner's own questions.
     pub fn store_mut(&mut self) -> &mut S {
         &mut self.env.store
+    }
+
+    /// Whether a message shows that its sender means to stay: one that has said goodbye may still answer what it was
+    /// asked before, but only a new request of its own brings it back.
+    fn stays(&self, id: &NodeId, body: &Body) -> bool {
+        match body {
+            Body::Request(Request::Leave(_)) => false,
+            Body::Request(_) => true,
+            Body::Response(_) => !self.env.peers.has_left(id),
+        }
     }
 
     fn check_write(&self, record: &RecordId, change: &Change) -> Result<(), WriteError> {
@@ -488,6 +507,19 @@ impl<S: RecordStore> Node<S> {
         };
         if !done {
             self.operations.insert(id, operation);
+        }
+    }
+
+    /// Grants a request, and the operation that made it, the time that a large answer takes.
+    fn wait_for_large_answer(&mut self, now: Now, from: &NodeId, id: RequestId, bytes: u64) {
+        let bytes = bytes.min(self.env.config.limits.record_bytes_max);
+        let more = self.env.transfer_time(bytes) + self.env.config.timeouts.timeout_cap;
+        self.env.requests.extend(now.instant, id, from, more);
+        if let Some(Owner::Operation(operation)) =
+            self.env.requests.in_flight(id).map(|request| request.owner)
+        {
+            let until = now.instant + more;
+            self.extended.entry(operation).and_modify(|at| *at = until.max(*at)).or_insert(until);
         }
     }
 

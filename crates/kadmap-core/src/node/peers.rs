@@ -26,6 +26,8 @@ pub(super) struct Peer {
     suspect: bool,
     /// Requests that it did not answer at all since it was last heard.
     silences: u32,
+    /// It said goodbye and was not heard since.
+    left: bool,
     /// When it last failed to answer at all.
     silent_at: Option<Instant>,
 }
@@ -58,6 +60,7 @@ impl Peers {
         peer.suspect = false;
         peer.silences = 0;
         peer.silent_at = None;
+        peer.left = false;
         let due = peer.confirmed.is_none_or(|at| now.since(at) >= CONFIRM_INTERVAL);
         if back {
             peer.confirmed = Some(now);
@@ -120,9 +123,14 @@ impl Peers {
         self.loss > ONE / 100
     }
 
-    /// Drops what is known of a node.
-    pub(super) fn forget(&mut self, id: &NodeId) {
-        self.peers.remove(id);
+    /// Notes that a node said goodbye; what was known of it is forgotten.
+    pub(super) fn left(&mut self, id: &NodeId) {
+        *self.entry(id) = Peer { left: true, ..Peer::default() };
+    }
+
+    /// Whether a node said goodbye and has not been heard since.
+    pub(super) fn has_left(&self, id: &NodeId) -> bool {
+        self.peers.get(id).is_some_and(|peer| peer.left)
     }
 
     fn entry(&mut self, id: &NodeId) -> &mut Peer {

@@ -1,7 +1,7 @@
 //! A walk over all names of the swarm, region by region in key order.
 //!
-//! A region is the largest subtree around the cursor of which the `replication` nodes closest to the cursor are
-//! known to include every node: whatever lies in it is held by those nodes, so a read quorum of them tells all.
+//! A region is the largest subtree around the cursor all of whose keys have the same responsible nodes, so a read
+//! quorum of these tells all its names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ pub(super) struct Scan {
     stage: Stage,
     /// Everything up to here was told; `None` before the first.
     cursor: Cursor,
-    /// The region being asked, kept over its pages.
+    /// The last key of the region being asked and its responsible nodes, kept over its pages.
     region: Option<(Key, Vec<Contact>)>,
 }
 
@@ -92,8 +92,14 @@ impl Scan {
                     if !finder.is_done() {
                         return false;
                     }
-                    let closest = finder.closest();
-                    self.region = Some((region_end(env, &self.cursor.key, &closest), closest));
+                    let mut closest = finder.closest();
+                    if !env.is_client() {
+                        let own = env.own.distance(&self.cursor.key);
+                        let place =
+                            closest.partition_point(|contact| contact.id.distance(&self.cursor.key) < own);
+                        closest.insert(place, env.own_contact());
+                    }
+                    self.region = Some(region(&self.cursor.key, closest, env.config.replication));
                     self.enter_region(env, now);
                 }
                 Stage::Asking(round) if round.waiting.is_empty() => {
@@ -117,15 +123,15 @@ impl Scan {
             self.stage = Stage::Finding(Finder::new(env, now, self.cursor.key));
             return;
         };
+        let need = Consistency::Quorum.reads_needed(contacts.len());
         let mut round = Round { last_key, spare: contacts, waiting: BTreeSet::new(), pages: Vec::new() };
-        let mut responsible = round.spare.len().min(env.config.replication);
-        if !env.is_client() {
-            // This node asks itself first: what it holds costs nothing.
-            responsible = (responsible + 1).min(env.config.replication);
+        if let Some(own) = round.spare.iter().position(|contact| contact.id == env.own) {
+            // What this node holds itself costs nothing.
+            round.spare.remove(own);
             let names = self.names(last_key);
             round.pages.push(env.names_here(now, &names));
         }
-        let need = Consistency::Quorum.reads_needed(responsible).saturating_sub(round.pages.len());
+        let need = need.saturating_sub(round.pages.len());
         round.spare.reverse();
         let asked: Vec<_> = (0..need).map_while(|_| round.spare.pop()).collect();
         self.stage = Stage::Asking(round);
@@ -206,14 +212,61 @@ impl Round {
     }
 }
 
-/// The last key of the region around `cursor` that the closest nodes are known to cover.
-fn region_end<S>(env: &Env<S>, cursor: &Key, closest: &[Contact]) -> Key {
-    if closest.len() < env.config.replication {
-        // Fewer nodes than replicas: every one of them holds everything.
-        return Key::MAX;
+/// The last key of the region around `cursor`, and its responsible nodes; `closest` are the nodes nearest to the
+/// cursor, nearest first, of which one more than the responsible ones are needed.
+///
+/// Which of two nodes is closer to a key is decided by the key's bit at which their ids first differ. So all keys that
+/// agree with the cursor up to where the first node left out differs from the responsible ones have the same
+/// responsible nodes; and whoever is farther still differs from these earlier.
+fn region(cursor: &Key, mut closest: Vec<Contact>, replication: usize) -> (Key, Vec<Contact>) {
+    let Some(left_out) = closest.get(replication).map(|contact| contact.id.key()) else {
+        return (Key::MAX, closest);
+    };
+    closest.truncate(replication);
+    let shared = closest.iter().map(|contact| contact.id.key().common_prefix_bits(&left_out));
+    let prefix_bits = shared.max().map_or(0, |bits| bits + 1);
+    (cursor.subtree_last(prefix_bits), closest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn nearest(nodes: &[Contact], key: &Key) -> Vec<Contact> {
+        let mut nodes = nodes.to_vec();
+        nodes.sort_by_key(|contact| contact.id.distance(key));
+        nodes
     }
-    let shared = |contact: &Contact| contact.id.key().common_prefix_bits(cursor);
-    let farthest = closest.iter().take(env.config.replication).map(shared).min().unwrap_or(0);
-    // Nodes that share one bit more than the farthest known one are all among the closest.
-    cursor.subtree_last(farthest + 1)
+
+    proptest! {
+        #[test]
+        fn all_keys_of_a_region_have_the_same_responsible_nodes(
+            ids in prop::collection::btree_set(any::<u16>(), 1..40),
+            cursor: u16,
+            other: u16,
+            replication in 1usize..8,
+        ) {
+            // Ids and keys that differ in their first two bytes, so that regions are met by chance.
+            let place = |n: u16| {
+                let mut bytes = [0; 32];
+                bytes[..2].copy_from_slice(&n.to_be_bytes());
+                bytes
+            };
+            let address = ([127, 0, 0, 1], 1).into();
+            let nodes: Vec<_> =
+                ids.into_iter().map(|n| Contact { id: NodeId::from_bytes(place(n)), address }).collect();
+            let (cursor, other) = (Key::from_bytes(place(cursor)), Key::from_bytes(place(other)));
+            let (last, responsible) = region(&cursor, nearest(&nodes, &cursor), replication);
+            prop_assert!(last >= cursor);
+            if (cursor..=last).contains(&other) {
+                let mut expected = nearest(&nodes, &other);
+                expected.truncate(replication);
+                expected.sort_unstable();
+                let mut responsible = responsible;
+                responsible.sort_unstable();
+                prop_assert_eq!(responsible, expected);
+            }
+        }
+    }
 }

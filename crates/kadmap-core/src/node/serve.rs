@@ -3,20 +3,21 @@
 
 use bytes::Bytes;
 
-use super::Action;
 use super::env::{AfterFlush, Env, LARGE_BYTES};
 use crate::operation::Event;
 use crate::record::{Head, OVERHEAD_BYTES, Record, Shape, Version};
 use crate::store::{RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
-    Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
-    PeerReport, Peers, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport,
-    Stored as StoredBody, Summary, Want, WireContact,
+    Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
+    Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored as StoredBody, Summary, Want,
+    WireContact,
 };
 use crate::{Contact, Key, NodeId, Now};
 
 /// Contacts in one page of a peer list.
 const PEERS_PER_PAGE: usize = 128;
+/// Large answers that wait at most; an asker beyond asks again or asks somebody else.
+const LARGE_GETS_MAX: usize = 256;
 /// Sorts after every name: one byte longer than the longest and all ones.
 const AFTER_EVERY_NAME: [u8; 1025] = [0xff; 1025];
 
@@ -50,7 +51,7 @@ impl<S: RecordStore> Env<S> {
             Request::Peers(peers) => self.serve_peers(&peers),
             Request::Leave(_) => {
                 self.table.remove(&from.id);
-                self.peers.forget(&from.id);
+                self.peers.left(&from.id);
                 self.departed.push(from.id);
                 Response::Left(Empty {})
             }
@@ -145,27 +146,37 @@ impl<S: RecordStore> Env<S> {
         Response::Peers(self.peer_page(peers.after))
     }
 
+    /// Answers at once, unless the answer is large: then it is announced and goes out with a later turn.
     fn serve_get(&mut self, get: Get, from: NodeId, id: RequestId) -> Response {
         let record_id = RecordId { key: get.key, name: get.name };
         let head = self.head_here(&record_id).unwrap_or_default().unwrap_or_default();
         if get.want == Want::Summary || head.version.is_absent() {
             return Response::Summary(Summary { version: head.version, bytes: head.bytes });
         }
-        if head.bytes > LARGE_BYTES {
-            self.announce_large(from, id, head.bytes);
+        if head.bytes <= LARGE_BYTES {
+            return self.found(&record_id);
         }
-        let (version, record) = self.load_here(&record_id);
+        let already_announced = self.large_gets.iter().any(|(to, request, _)| (*to, *request) == (from, id));
+        if !already_announced && self.large_gets.len() < LARGE_GETS_MAX {
+            self.large_gets.push_back((from, id, record_id));
+        }
+        Response::Coming(Coming { bytes: head.bytes })
+    }
+
+    /// Sends the next of the large answers that were announced.
+    pub(super) fn send_large_answer(&mut self) {
+        if let Some((to, id, record)) = self.large_gets.pop_front() {
+            let response = self.found(&record);
+            self.reply(to, id, response);
+        }
+    }
+
+    fn found(&mut self, id: &RecordId) -> Response {
+        let (version, record) = self.load_here(id);
         if version.is_absent() {
             return Response::Summary(Summary { version, bytes: 0 });
         }
         Response::Found(Found { version, record })
-    }
-
-    /// Tells the asker that a large answer comes, in a packet that overtakes it.
-    fn announce_large(&mut self, to: NodeId, id: RequestId, bytes: u64) {
-        let body = Body::Response(Response::Coming(Coming { bytes }));
-        self.actions
-            .push_back(Action::Reply { to, message: Message { id, from_client: self.is_client(), body } });
     }
 
     /// The names held here in a range.
