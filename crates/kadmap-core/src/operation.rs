@@ -142,11 +142,11 @@ pub enum WriteError {
         silent: Vec<NodeId>,
     },
     /// So many replicas refused that the need cannot be met.
-    #[error("refused by {} of {replicas} replicas: {refusal}", refused.len())]
+    #[error("refused: {refusal}")]
     Refused {
         /// The reason most of them gave.
         refusal: Refusal,
-        /// Who refused, and why.
+        /// Who refused, and why; empty when the writer saw by itself that its condition does not hold.
         refused: Vec<(NodeId, Refusal)>,
         /// How many are responsible.
         replicas: usize,

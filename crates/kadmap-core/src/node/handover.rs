@@ -125,7 +125,7 @@ impl Handover {
             name: id.name.clone(),
             mode: PutMode::Replicate,
             delta: record,
-            if_version: None,
+            if_newest: None,
         };
         self.in_flight += 1;
         env.request(now, to, Request::Put(put), Owner::Handover);

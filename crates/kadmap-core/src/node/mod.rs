@@ -39,7 +39,7 @@ use env::{AfterFlush, Env};
 use finder::Finder;
 use handover::Handover;
 use peers::Peers;
-use read::Read;
+use read::{Read, ReadResult};
 use requests::{Overdue, Owner, Requests};
 use scan::Scan;
 use signal::{Signal, SignalKind};
@@ -493,7 +493,10 @@ impl<S: RecordStore> Node<S> {
         let Some(mut operation) = self.operations.remove(&id) else { return };
         let done = match &mut operation {
             Operation::Write(write) => write.advance(&mut self.env, now),
-            Operation::Read(read) => read.advance(&mut self.env, now),
+            Operation::Read(read) => {
+                let result = read.advance(&mut self.env, now);
+                tell_read(&mut self.env, id, result)
+            }
             Operation::Scan(scan) => scan.advance(&mut self.env, now),
             Operation::Refresh(refresh) => {
                 let done = refresh.advance(&mut self.env, now);
@@ -596,7 +599,10 @@ impl<S: RecordStore> Node<S> {
         let Some(mut operation) = self.operations.remove(&id) else { return };
         let done = match &mut operation {
             Operation::Write(write) => write.on_signal(&mut self.env, now, signal),
-            Operation::Read(read) => read.on_signal(&mut self.env, now, signal),
+            Operation::Read(read) => {
+                let result = read.on_signal(&mut self.env, now, signal);
+                tell_read(&mut self.env, id, result)
+            }
             Operation::Scan(scan) => scan.on_signal(&mut self.env, now, signal),
             Operation::Refresh(refresh) => {
                 let done = refresh.on_signal(&mut self.env, now, &signal);
@@ -620,7 +626,10 @@ impl<S: RecordStore> Node<S> {
     fn expire(&mut self, now: Now, id: OperationId) {
         match self.operations.remove(&id) {
             Some(Operation::Write(mut write)) => write.expire(&mut self.env, now),
-            Some(Operation::Read(mut read)) => read.expire(&mut self.env, now),
+            Some(Operation::Read(read)) => {
+                let result = Err(read.expired());
+                tell_read(&mut self.env, id, Some(result));
+            }
             Some(Operation::Lookup(finder)) => tell_lookup(&mut self.env, id, &finder),
             Some(Operation::Scan(mut scan)) => scan.expire(&mut self.env),
             Some(Operation::Refresh(_)) => self.upkeep.refreshed(&mut self.env, now),
@@ -648,6 +657,12 @@ impl<S: RecordStore> Node<S> {
             self.env.events.push_back(Event::Left { handed_over: self.handover.handed_over });
         }
     }
+}
+
+fn tell_read<S>(env: &mut Env<S>, operation: OperationId, result: Option<ReadResult>) -> bool {
+    let done = result.is_some();
+    env.events.extend(result.map(|result| Event::Read { operation, result }));
+    done
 }
 
 fn advance_lookup<S>(env: &mut Env<S>, now: Now, id: OperationId, finder: &mut Finder) -> bool {

@@ -6,11 +6,14 @@ use super::finder::Finder;
 use super::replicas::{Replicas, State};
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
-use crate::operation::{Event, OperationId, ReadError, ReadOptions, ReadOutcome};
+use crate::operation::{OperationId, ReadError, ReadOptions, ReadOutcome};
 use crate::record::{Record, Version};
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Get, Put, PutMode, Request, Response, Want};
 use crate::{Consistency, Contact, NodeId, Now};
+
+/// How a read ends.
+pub(super) type ReadResult = Result<ReadOutcome, ReadError>;
 
 /// What one replica told.
 #[derive(Debug)]
@@ -59,8 +62,13 @@ impl Read {
         }
     }
 
-    /// Takes in news; tells whether the read has ended.
-    pub(super) fn on_signal<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, signal: Signal) -> bool {
+    /// Takes in news; tells the result once the read has ended.
+    pub(super) fn on_signal<S: RecordStore>(
+        &mut self,
+        env: &mut Env<S>,
+        now: Now,
+        signal: Signal,
+    ) -> Option<ReadResult> {
         if let Some(finder) = &mut self.finder {
             finder.on_signal(env, now, &signal);
         } else {
@@ -69,12 +77,12 @@ impl Read {
         self.advance(env, now)
     }
 
-    /// Does what can be done now; tells whether the read has ended.
-    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> bool {
+    /// Does what can be done now; tells the result once the read has ended.
+    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> Option<ReadResult> {
         if let Some(finder) = &mut self.finder {
             finder.advance(env, now, Owner::Operation(self.id));
             if !finder.is_done() {
-                return false;
+                return None;
             }
             self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.closest()));
             self.finder = None;
@@ -82,20 +90,16 @@ impl Read {
         while let Some((to, want)) = self.next_to_ask(env) {
             self.ask(env, now, to, want);
         }
-        match self.result(env) {
-            Some(result) => {
-                let result = result.map(|need| self.outcome(need));
-                self.finish(env, now, result);
-                true
-            }
-            None => false,
+        let mut result = self.result(env)?.map(|need| self.outcome(need));
+        if let Ok(outcome) = &mut result {
+            outcome.repaired = self.repair(env, now, outcome);
         }
+        Some(result)
     }
 
-    /// Ends the read with an error; its time is over.
-    pub(super) fn expire<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
-        let error = self.too_few_answers();
-        self.finish(env, now, Err(error));
+    /// What is to be told when the read's time is over.
+    pub(super) fn expired(&self) -> ReadError {
+        self.too_few_answers()
     }
 
     fn on_replica(&mut self, signal: Signal) {
@@ -232,14 +236,6 @@ impl Read {
         ReadError::TooFewAnswers { answers: self.answered(), need: self.need() }
     }
 
-    fn finish<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, result: Result<ReadOutcome, ReadError>) {
-        let mut result = result;
-        if let Ok(outcome) = &mut result {
-            outcome.repaired = self.repair(env, now, outcome);
-        }
-        env.events.push_back(Event::Read { operation: self.id, result });
-    }
-
     /// Sends the merged record to those that answered with less; tells to how many.
     fn repair<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, outcome: &ReadOutcome) -> usize {
         let (Some(replicas), Some(record)) = (self.replicas.take(), &outcome.record) else { return 0 };
@@ -254,7 +250,7 @@ impl Read {
                 name: self.record_id.name.clone(),
                 mode: PutMode::Replicate,
                 delta: record.clone(),
-                if_version: None,
+                if_newest: None,
             };
             if contact.id == env.own {
                 // A store that refuses is reported by the store itself; the reader has its answer.

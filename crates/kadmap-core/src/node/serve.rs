@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::env::{AfterFlush, Env, LARGE_BYTES};
 use crate::operation::Event;
-use crate::record::{Head, OVERHEAD_BYTES, Record, Shape, Version};
+use crate::record::{Head, OVERHEAD_BYTES, Record, Shape, Stamp, Version};
 use crate::store::{RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
@@ -64,7 +64,7 @@ impl<S: RecordStore> Env<S> {
     pub(super) fn store_put(&mut self, now: Now, put: Put) -> Result<Stored, Refusal> {
         let id = RecordId { key: put.key, name: put.name };
         let checked = self.head_here(&id).and_then(|head| {
-            self.check_put(now, &id, &put.delta, put.mode, put.if_version, head.unwrap_or_default())
+            self.check_put(now, &id, &put.delta, put.mode, put.if_newest, head.unwrap_or_default())
         });
         if let Err(refusal) = checked {
             self.counters.puts_refused += 1;
@@ -223,7 +223,7 @@ impl<S: RecordStore> Env<S> {
         id: &RecordId,
         delta: &Record,
         mode: PutMode,
-        if_version: Option<Version>,
+        if_newest: Option<Stamp>,
         head: Head,
     ) -> Result<(), Refusal> {
         self.check_clock(now, delta)?;
@@ -233,8 +233,8 @@ impl<S: RecordStore> Env<S> {
         }
         // A write that is repeated because its acknowledgement got lost finds itself, not a conflict.
         let repeated = delta.base().is_some_and(|base| base.stamp == head.base_stamp);
-        if let Some(wanted) = if_version
-            && wanted != head.version
+        if let Some(newest) = if_newest
+            && head.newest > newest
             && !repeated
         {
             return Err(Refusal::Conflict { found: head.version });

@@ -4,11 +4,12 @@ use bytes::Bytes;
 
 use super::env::{AfterFlush, Env};
 use super::finder::Finder;
+use super::read::{Read, ReadResult};
 use super::replicas::{Replicas, State};
 use super::requests::Owner;
 use super::serve::Stored;
 use super::signal::{Signal, SignalKind};
-use crate::operation::{Change, Event, OperationId, WriteError, WriteOptions, WriteOutcome};
+use crate::operation::{Change, Event, OperationId, ReadOptions, WriteError, WriteOptions, WriteOutcome};
 use crate::record::{Base, Item, Record, Shape, Stamp, Version};
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Put, PutMode, Refusal, Request, RequestId, Response};
@@ -30,6 +31,10 @@ pub(super) struct Write {
     consistency: Consistency,
     stamp: Stamp,
     delta: Record,
+    /// First, for a write with a condition: what is there now.
+    guard: Option<Box<Read>>,
+    /// The newest stamp that the guard saw; nothing newer may be there.
+    if_newest: Option<Stamp>,
     finder: Option<Finder>,
     replicas: Option<Replicas<Answer>>,
     restamps: u32,
@@ -48,8 +53,15 @@ impl Write {
         let stamp = env.clock.stamp(now.unix_ms);
         let delta = delta_of(&change, &options, stamp);
         let consistency = options.consistency.unwrap_or(env.config.consistency);
+        // Looking first keeps a write that comes too late from leaving its value on the replicas that lag behind.
+        let guard = options.if_version.map(|_| {
+            let read = ReadOptions { consistency: Some(consistency), timeout: None };
+            Box::new(Read::new(env, now, id, record.clone(), read))
+        });
         Self {
             id,
+            guard,
+            if_newest: None,
             record,
             change,
             options,
@@ -64,16 +76,24 @@ impl Write {
 
     /// Takes in news; tells whether the write has ended.
     pub(super) fn on_signal<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, signal: Signal) -> bool {
+        if let Some(guard) = &mut self.guard {
+            let seen = guard.on_signal(env, now, signal);
+            return self.go_on_guarded(env, now, seen);
+        }
         if let Some(finder) = &mut self.finder {
             finder.on_signal(env, now, &signal);
         } else {
-            self.on_replica(env, signal);
+            self.on_replica(signal);
         }
         self.advance(env, now)
     }
 
     /// Does what can be done now; tells whether the write has ended.
     pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> bool {
+        if let Some(guard) = &mut self.guard {
+            let seen = guard.advance(env, now);
+            return self.go_on_guarded(env, now, seen);
+        }
         if let Some(finder) = &mut self.finder {
             finder.advance(env, now, Owner::Operation(self.id));
             if !finder.is_done() {
@@ -94,13 +114,43 @@ impl Write {
         }
     }
 
+    /// Goes on once it is known what is there; tells whether the write has ended.
+    fn go_on_guarded<S: RecordStore>(
+        &mut self,
+        env: &mut Env<S>,
+        now: Now,
+        seen: Option<ReadResult>,
+    ) -> bool {
+        let Some(seen) = seen else { return false };
+        self.guard = None;
+        let Ok(seen) = seen else {
+            self.expire(env, now);
+            return true;
+        };
+        let newest = seen.record.as_ref().map_or(Stamp::MIN, |record| record.head().newest);
+        // A record of which nothing can be read, such as a deleted one, counts as absent.
+        let is_live = seen.record.as_ref().is_some_and(|record| record.is_live(now.unix_ms));
+        let found = if is_live { seen.version } else { Version::ABSENT };
+        if self.options.if_version != Some(found) && self.options.if_version != Some(seen.version) {
+            let refusal = Refusal::Conflict { found };
+            let error = WriteError::Refused { refusal, refused: Vec::new(), replicas: seen.replicas };
+            self.finish(env, now, Err(error));
+            return true;
+        }
+        env.clock.observe(newest);
+        self.if_newest = Some(newest);
+        self.stamp = env.clock.stamp(now.unix_ms);
+        self.delta = delta_of(&self.change, &self.options, self.stamp);
+        self.advance(env, now)
+    }
+
     /// Ends the write with what it has; its time is over.
     pub(super) fn expire<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
         let error = self.too_few_acks();
         self.finish(env, now, Err(error));
     }
 
-    fn on_replica<S>(&mut self, env: &mut Env<S>, signal: Signal) {
+    fn on_replica(&mut self, signal: Signal) {
         let Some(replicas) = &mut self.replicas else { return };
         let Some(state) = replicas.asked_mut(&signal.from.id, signal.request) else { return };
         match signal.kind {
@@ -114,7 +164,6 @@ impl Write {
             SignalKind::Slow => *state = State::Waiting { request: signal.request, slow: true },
             SignalKind::Durable { version } => *state = State::Done(Ok(version)),
         }
-        let _ = env;
     }
 
     /// The write's result, if it is settled.
@@ -225,13 +274,13 @@ impl Write {
     }
 
     fn put(&self, mode: PutMode) -> Put {
-        let if_version = self.options.if_version.filter(|_| mode == PutMode::Publish);
+        let if_newest = self.if_newest.filter(|_| mode == PutMode::Publish);
         Put {
             key: self.record.key,
             name: self.record.name.clone(),
             mode,
             delta: self.delta.clone(),
-            if_version,
+            if_newest,
         }
     }
 

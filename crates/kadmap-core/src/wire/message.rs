@@ -207,9 +207,9 @@ pub struct Put {
     /// What to merge.
     #[n(3)]
     pub delta: Record,
-    /// Only if the record is in this state.
+    /// Only if nothing in the record is newer than this.
     #[n(4)]
-    pub if_version: Option<Version>,
+    pub if_newest: Option<Stamp>,
 }
 
 /// What a put left.
