@@ -125,8 +125,8 @@ pub struct Config {
     pub operation_timeout: Duration,
     /// How far a stamp may be ahead of a storing node's clock: default 10 s.
     pub clock_drift_max: Duration,
-    /// How long copies beyond the quorum may wait to share packets with other requests: default 10 ms, from 0.
-    /// Longer saves packets; a writer's crash within it leaves the record on a quorum only.
+    /// How long copies beyond the quorum, and the answers to them, may wait to share packets with other messages:
+    /// default 50 ms, from 0. Longer saves packets; a writer's crash within it leaves the record on a quorum only.
     pub background_delay: Duration,
     /// Wait before records are handed to a new or a returning node, drawn between these two, so that neighbours
     /// do not all start at once and nodes that come and go cost nothing: default 0.3 to 1 s.
@@ -166,7 +166,7 @@ impl Default for Config {
             transfer_rate_min: 1_000_000,
             operation_timeout: Duration::from_secs(10),
             clock_drift_max: Duration::from_secs(10),
-            background_delay: Duration::from_millis(10),
+            background_delay: Duration::from_millis(50),
             handover_delay: (Duration::from_millis(300), Duration::from_secs(1)),
             repair_delay: (Duration::from_secs(5), Duration::from_secs(30)),
             handover_in_flight_max: 64,

@@ -59,7 +59,7 @@ fn a_small_swarm_is_asked_for_nothing_but_the_record() {
         messages <= 2 * 11,
         "a put with a quorum of 11 sent {messages} messages before it was acknowledged"
     );
-    network.run_for(Duration::from_millis(100));
+    network.run_for(Duration::from_millis(300));
     let messages = network.messages_sent - before;
     assert!(messages <= 2 * 20, "{messages} messages for 20 replicas");
     let before = network.messages_sent;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
 
+use super::background::{Background, Unhurried};
 use super::peers::{Heard, Peers};
 use super::requests::{Owner, Requests, Waits};
 use super::{Action, Counters};
@@ -15,7 +16,7 @@ use crate::record::{Clock, OVERHEAD_BYTES, Record, Version};
 use crate::routing::{Admission, RoutingTable};
 use crate::store::{RecordId, Ticket};
 use crate::wire::{Body, Message, Request, RequestId, Response, WireContact};
-use crate::{Contact, Instant, NodeId, Now};
+use crate::{Contact, NodeId, Now};
 
 /// Contacts waiting to be probed at most; more are dropped, others will tell us of them again.
 const PROBE_QUEUE_MAX: usize = 1024;
@@ -45,9 +46,7 @@ pub(super) struct Env<S> {
     pub(super) rng: ChaCha8Rng,
     pub(super) actions: VecDeque<Action>,
     pub(super) events: VecDeque<Event>,
-    /// Copies that wait to share packets, and when they go.
-    pub(super) background: Vec<(Contact, Request)>,
-    pub(super) background_at: Option<Instant>,
+    pub(super) background: Background,
     /// In ticket order.
     pub(super) after_flush: VecDeque<(Ticket, AfterFlush)>,
     /// Contacts we were told of and have room for.
@@ -64,46 +63,72 @@ pub(super) struct Env<S> {
 impl<S> Env<S> {
     /// Sends a request; its owner hears of the answer, of slowness and of silence.
     pub(super) fn request(&mut self, now: Now, to: Contact, request: Request, owner: Owner) -> RequestId {
-        let waits = self.waits(&to.id, &request);
+        let waits = self.waits(&to.id, &request, owner);
         let id = self.requests.insert(now.instant, to, request.clone(), owner, waits);
         self.counters.requests_sent += 1;
-        self.send(to, id, request);
+        self.push_request(to, id, request, false);
+        self.send_background_to(now, &to.id);
         id
     }
 
     /// Sends a request once more.
     pub(super) fn repeat(&mut self, now: Now, id: RequestId) {
         let Some(in_flight) = self.requests.in_flight(id) else { return };
-        let (to, request) = (in_flight.to, in_flight.request.clone());
-        let base = self.waits(&to.id, &request).lost_after;
+        let (to, request, owner) = (in_flight.to, in_flight.request.clone(), in_flight.owner);
+        let base = self.waits(&to.id, &request, owner).lost_after;
         // Each attempt waits twice as long as the one before: 20, 40, 80 ms with the default floor.
         let lost_after = base.saturating_mul(1 << in_flight.attempts.min(16));
         let lost_after = lost_after.min(self.config.timeouts.timeout_cap.max(base));
         self.requests.repeat(now.instant, id, lost_after);
         self.counters.requests_repeated += 1;
-        self.send(to, id, request);
+        self.push_request(to, id, request, owner == Owner::Background);
     }
 
-    /// Queues a copy that nobody waits for; it goes out with others within `background_delay`.
+    /// Queues a copy that nobody waits for; it shares a packet, or goes within `background_delay`.
     pub(super) fn request_in_background(&mut self, now: Now, to: Contact, request: Request) {
-        self.background.push((to, request));
         let due = now.instant + self.config.background_delay;
-        self.background_at.get_or_insert(due);
+        self.background.push(to.id, due, Unhurried::Request { to, request });
     }
 
-    /// Sends the copies that are due, or all of them.
+    /// Queues an answer that nobody waits for; it shares a packet, or goes within `background_delay`.
+    pub(super) fn reply_in_background(&mut self, now: Now, to: NodeId, id: RequestId, response: Response) {
+        let due = now.instant + self.config.background_delay;
+        self.background.push(to, due, Unhurried::Reply { id, response });
+    }
+
+    /// Sends what has waited long enough.
+    pub(super) fn send_due_background(&mut self, now: Now) {
+        while let Some(to) = self.background.due(now.instant) {
+            self.send_background_to(now, &to);
+        }
+    }
+
+    /// Sends everything that waits.
     pub(super) fn flush_background(&mut self, now: Now) {
-        self.background_at = None;
-        for (to, request) in std::mem::take(&mut self.background) {
-            self.request(now, to, request, Owner::Background);
+        while let Some(to) = self.background.first() {
+            self.send_background_to(now, &to);
+        }
+    }
+
+    /// Sends what waits for one peer; called whenever something else goes there.
+    fn send_background_to(&mut self, now: Now, to: &NodeId) {
+        for message in self.background.take(to) {
+            match message {
+                Unhurried::Request { to, request } => {
+                    let waits = self.waits(&to.id, &request, Owner::Background);
+                    let id = self.requests.insert(now.instant, to, request.clone(), Owner::Background, waits);
+                    self.counters.requests_sent += 1;
+                    self.push_request(to, id, request, true);
+                }
+                Unhurried::Reply { id, response } => self.push_reply(*to, id, response),
+            }
         }
     }
 
     /// Answers a request.
-    pub(super) fn reply(&mut self, to: NodeId, id: RequestId, response: Response) {
-        let from_client = self.is_client();
-        let message = Message { id, from_client, body: Body::Response(response) };
-        self.actions.push_back(Action::Reply { to, message });
+    pub(super) fn reply(&mut self, now: Now, to: NodeId, id: RequestId, response: Response) {
+        self.push_reply(to, id, response);
+        self.send_background_to(now, &to);
     }
 
     /// This node among candidates; its address is never used, for it does not send to itself.
@@ -157,22 +182,32 @@ impl<S> Env<S> {
         Duration::from_micros(bytes.saturating_mul(1_000_000) / self.config.transfer_rate_min.max(1))
     }
 
-    fn waits(&self, to: &NodeId, request: &Request) -> Waits {
+    fn waits(&self, to: &NodeId, request: &Request, owner: Owner) -> Waits {
         let round_trip = self.peers.peer(to).map(|peer| peer.round_trip).unwrap_or_default();
         let timeouts = &self.config.timeouts;
         let transfer = match request_bytes(request) {
             bytes if bytes > LARGE_BYTES => self.transfer_time(bytes),
             _ => Duration::ZERO,
         };
+        // The answer to a copy waits for company as long as the copy did.
+        let company =
+            if owner == Owner::Background { 2 * self.config.background_delay } else { Duration::ZERO };
         Waits {
-            slow_after: round_trip.hedge_delay(timeouts) + transfer,
-            lost_after: round_trip.timeout(timeouts) + transfer,
+            slow_after: round_trip.hedge_delay(timeouts) + transfer + company,
+            lost_after: round_trip.timeout(timeouts) + transfer + company,
         }
     }
 
-    fn send(&mut self, to: Contact, id: RequestId, request: Request) {
-        let message = Message { id, from_client: self.is_client(), body: Body::Request(request) };
+    fn push_request(&mut self, to: Contact, id: RequestId, request: Request, unhurried: bool) {
+        let body = Body::Request(request);
+        let message = Message { id, from_client: self.is_client(), unhurried, body };
         self.actions.push_back(Action::Send { to, message });
+    }
+
+    fn push_reply(&mut self, to: NodeId, id: RequestId, response: Response) {
+        let body = Body::Response(response);
+        let message = Message { id, from_client: self.is_client(), unhurried: false, body };
+        self.actions.push_back(Action::Reply { to, message });
     }
 }
 

@@ -62,7 +62,7 @@ impl Finder {
             }
             SignalKind::Answer { .. } | SignalKind::Silent => self.lookup.failed(&signal.from),
             SignalKind::Slow => self.lookup.slow(&signal.from),
-            SignalKind::Durable { .. } => {}
+            SignalKind::Lost | SignalKind::Durable { .. } => {}
         }
     }
 

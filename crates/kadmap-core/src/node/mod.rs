@@ -1,5 +1,6 @@
 //! A node of the swarm as a state machine: messages and commands in, actions and events out.
 
+mod background;
 mod counters;
 mod env;
 mod finder;
@@ -35,6 +36,7 @@ use crate::wire::{
     Body, Empty, Message, PeerReport, Request, RequestId, Response, StatusReport, WireContact,
 };
 use crate::{Contact, Instant, Key, NodeId, Now};
+use background::Background;
 use env::{AfterFlush, Env};
 use finder::Finder;
 use handover::Handover;
@@ -42,6 +44,7 @@ use peers::Peers;
 use read::{Read, ReadResult};
 use requests::{Overdue, Owner, Requests};
 use scan::Scan;
+use serve::MessageHead;
 use signal::{Signal, SignalKind};
 use upkeep::{Refresh, Upkeep};
 use write::Write;
@@ -141,8 +144,7 @@ impl<S: RecordStore> Node<S> {
             rng,
             actions: VecDeque::new(),
             events: VecDeque::new(),
-            background: Vec::new(),
-            background_at: None,
+            background: Background::default(),
             after_flush: VecDeque::new(),
             hearsay: VecDeque::new(),
             arrived: Vec::new(),
@@ -280,7 +282,10 @@ impl<S: RecordStore> Node<S> {
             self.env.verified(now, from);
         }
         match message.body {
-            Body::Request(request) => self.env.serve(now, from, message.id, request),
+            Body::Request(request) => {
+                let head = MessageHead { id: message.id, unhurried: message.unhurried };
+                self.env.serve(now, from, head, request);
+            }
             Body::Response(Response::Coming(coming)) => {
                 self.wait_for_large_answer(now, &from.id, message.id, coming.bytes);
             }
@@ -304,7 +309,7 @@ impl<S: RecordStore> Node<S> {
 
     /// Takes note that the store has flushed: acknowledgements that waited for it go out.
     pub fn handle_flushed(&mut self, now: Now) {
-        for after in self.env.release_flushed() {
+        for after in self.env.release_flushed(now) {
             if let AfterFlush::Own { operation, request, version } = after {
                 let kind = SignalKind::Durable { version };
                 let from = self.env.own_contact();
@@ -327,10 +332,8 @@ impl<S: RecordStore> Node<S> {
                 None => self.expire(now, id),
             }
         }
-        self.env.send_large_answer();
-        if self.env.background_at.is_some_and(|at| at <= now.instant) {
-            self.env.flush_background(now);
-        }
+        self.env.send_large_answer(now);
+        self.env.send_due_background(now);
         if self.upkeep.run(&mut self.env, now) {
             self.refresh(now);
         }
@@ -360,7 +363,7 @@ impl<S: RecordStore> Node<S> {
         let timers = [
             self.env.requests.next_timer(),
             deadline,
-            self.env.background_at,
+            self.env.background.next_timer(),
             self.upkeep.next_timer(&self.env, now.instant),
             self.handover.next_timer(&self.env, now.instant),
             goodbye,
@@ -532,7 +535,9 @@ impl<S: RecordStore> Node<S> {
             return;
         };
         let round_trip = now.instant.since(in_flight.sent);
-        if in_flight.attempts == 1 && env::request_bytes(&in_flight.request) <= env::LARGE_BYTES {
+        let waited_for_company = in_flight.owner == Owner::Background;
+        let is_small = env::request_bytes(&in_flight.request) <= env::LARGE_BYTES;
+        if in_flight.attempts == 1 && is_small && !waited_for_company {
             self.env.peers.answered(&from.id, round_trip);
         }
         let kind = SignalKind::Answer { response, round_trip };
@@ -549,8 +554,9 @@ impl<S: RecordStore> Node<S> {
                 self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Slow });
             }
             Overdue::Lost if attempts < self.env.config.attempts_max => {
-                self.env.peers.lost();
+                self.env.peers.lost(&to.id);
                 self.env.repeat(now, id);
+                self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Lost });
             }
             Overdue::Lost => {
                 self.env.requests.remove(id);
@@ -579,13 +585,13 @@ impl<S: RecordStore> Node<S> {
         match owner {
             Owner::Operation(id) => self.signal_operation(now, id, signal),
             Owner::Probe => {
-                if !matches!(signal.kind, SignalKind::Slow) {
+                if signal.kind.is_final() {
                     self.upkeep.probed(&mut self.env, now, &signal.from.id);
                 }
             }
             Owner::Background => {}
             Owner::Handover => {
-                if !matches!(signal.kind, SignalKind::Slow) {
+                if signal.kind.is_final() {
                     let stored =
                         matches!(signal.kind, SignalKind::Answer { response: Response::Stored(_), .. });
                     self.handover.on_answer(stored);
@@ -683,7 +689,7 @@ fn tell_answer<S>(env: &mut Env<S>, operation: OperationId, contact: Contact, si
     let result = match signal.kind {
         SignalKind::Answer { response, round_trip } => Ok((response, round_trip)),
         SignalKind::Silent => Err(AskError::Silent { contact }),
-        SignalKind::Slow | SignalKind::Durable { .. } => return false,
+        SignalKind::Slow | SignalKind::Lost | SignalKind::Durable { .. } => return false,
     };
     env.events.push_back(Event::Answered { operation, result });
     true

@@ -24,6 +24,8 @@ pub(super) struct Peer {
     confirmed: Option<Instant>,
     /// It owes an answer for longer than it usually takes.
     suspect: bool,
+    /// It has let a request be lost since it was last heard.
+    unresponsive: bool,
     /// Requests that it did not answer at all since it was last heard.
     silences: u32,
     /// It said goodbye and was not heard since.
@@ -58,6 +60,7 @@ impl Peers {
         let back = peer.silences > 0;
         peer.heard = now;
         peer.suspect = false;
+        peer.unresponsive = false;
         peer.silences = 0;
         peer.silent_at = None;
         peer.left = false;
@@ -84,8 +87,11 @@ impl Peers {
         self.entry(id).suspect = true;
     }
 
-    /// Notes that one attempt was lost.
-    pub(super) fn lost(&mut self) {
+    /// Notes that one attempt was lost: the node counts as unresponsive until it is heard.
+    pub(super) fn lost(&mut self, id: &NodeId) {
+        let peer = self.entry(id);
+        peer.suspect = true;
+        peer.unresponsive = true;
         self.loss += (ONE - self.loss) >> LOSS_SMOOTHING_SHIFT;
     }
 
@@ -93,6 +99,7 @@ impl Peers {
     pub(super) fn silent(&mut self, now: Instant, id: &NodeId) {
         let peer = self.entry(id);
         peer.suspect = true;
+        peer.unresponsive = true;
         peer.silences = peer.silences.saturating_add(1);
         peer.silent_at = Some(now);
     }
@@ -100,6 +107,11 @@ impl Peers {
     /// Whether it owes us an answer, so that others are better asked first.
     pub(super) fn is_suspect(&self, id: &NodeId) -> bool {
         self.peers.get(id).is_some_and(|peer| peer.suspect)
+    }
+
+    /// Whether it has let a request be lost since it was last heard: it counts among nobody's replicas meanwhile.
+    pub(super) fn is_unresponsive(&self, id: &NodeId) -> bool {
+        self.peers.get(id).is_some_and(|peer| peer.unresponsive)
     }
 
     /// Whether it failed to answer within the last `window`.
@@ -198,7 +210,7 @@ mod tests {
         let mut peers = Peers::default();
         for _ in 0..50 {
             (0..19).for_each(|_| peers.answered(&id(1), Duration::from_millis(1)));
-            peers.lost();
+            peers.lost(&id(1));
         }
         assert!(peers.is_lossy());
         (0..1_000).for_each(|_| peers.answered(&id(1), Duration::from_millis(1)));

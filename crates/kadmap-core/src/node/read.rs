@@ -104,6 +104,9 @@ impl Read {
 
     fn on_replica(&mut self, signal: Signal) {
         let Some(replicas) = &mut self.replicas else { return };
+        if matches!(signal.kind, SignalKind::Lost) {
+            return replicas.set_unresponsive(&signal.from.id);
+        }
         let Some(state) = replicas.asked_mut(&signal.from.id, signal.request) else { return };
         if self.fetching == Some(signal.from.id) {
             self.fetching = None;
@@ -117,7 +120,10 @@ impl Read {
                 *state = State::Done(Told { version: summary.version, merged: summary.version.is_absent() });
             }
             SignalKind::Slow => *state = State::Waiting { request: signal.request, slow: true },
-            SignalKind::Answer { .. } | SignalKind::Silent | SignalKind::Durable { .. } => {
+            SignalKind::Answer { .. }
+            | SignalKind::Silent
+            | SignalKind::Lost
+            | SignalKind::Durable { .. } => {
                 *state = State::Silent;
             }
         }
@@ -181,8 +187,10 @@ impl Read {
         self.replicas.as_ref().map_or(0, |replicas| self.answered() + replicas.awaited())
     }
 
+    /// Responsible replicas that have answered.
     fn answered(&self) -> usize {
-        self.replicas.as_ref().map_or(0, |replicas| replicas.answers().count())
+        let done = |state: &State<Told>| matches!(state, State::Done(_));
+        self.replicas.as_ref().map_or(0, |replicas| replicas.count_responsible(done))
     }
 
     /// How many replicas must answer: the quorum if one of them holds something, all of them otherwise.
@@ -239,7 +247,7 @@ impl Read {
     /// Sends the merged record to those that answered with less; tells to how many.
     fn repair<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, outcome: &ReadOutcome) -> usize {
         let (Some(replicas), Some(record)) = (self.replicas.take(), &outcome.record) else { return 0 };
-        let responsible: Vec<_> = replicas.responsible_iter().map(|replica| replica.contact.id).collect();
+        let responsible: Vec<_> = replicas.closest_iter().map(|replica| replica.contact.id).collect();
         let lacking = replicas
             .answers()
             .filter(|(contact, told)| told.version != outcome.version && responsible.contains(&contact.id));

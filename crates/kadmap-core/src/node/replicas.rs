@@ -9,6 +9,18 @@ use crate::{Contact, Key, NodeId};
 pub(super) struct Replica<T> {
     pub(super) contact: Contact,
     pub(super) state: State<T>,
+    /// It lets requests be lost: it is asked, but others count in its place until it answers.
+    unresponsive: bool,
+}
+
+impl<T> Replica<T> {
+    fn counts(&self) -> bool {
+        match self.state {
+            State::Silent => false,
+            State::Done(_) => true,
+            State::Idle | State::Waiting { .. } => !self.unresponsive,
+        }
+    }
 }
 
 /// How far one node has come.
@@ -24,8 +36,8 @@ pub(super) enum State<T> {
     Silent,
 }
 
-/// The candidates of one operation in distance order: the first `replication` that are not silent are
-/// responsible, those behind stand in for them.
+/// The candidates of one operation in distance order: the first `replication` that respond are responsible, those
+/// behind stand in for them.
 #[derive(Debug)]
 pub(super) struct Replicas<T> {
     list: Vec<Replica<T>>,
@@ -35,26 +47,45 @@ pub(super) struct Replicas<T> {
 impl<T> Replicas<T> {
     /// The candidates among `contacts` (nearest first), and this node itself if it is a member.
     pub(super) fn new<S>(env: &Env<S>, key: &Key, contacts: Vec<Contact>) -> Self {
-        let mut list: Vec<_> =
-            contacts.into_iter().map(|contact| Replica { contact, state: State::Idle }).collect();
+        let replica = |contact: Contact| {
+            let unresponsive = env.peers.is_unresponsive(&contact.id);
+            Replica { contact, state: State::Idle, unresponsive }
+        };
+        let mut list: Vec<_> = contacts.into_iter().map(replica).collect();
         if !env.is_client() {
             let own = env.own.distance(key);
             let place = list.partition_point(|replica| replica.contact.id.distance(key) < own);
-            list.insert(place, Replica { contact: env.own_contact(), state: State::Idle });
+            list.insert(place, replica(env.own_contact()));
         }
         Self { list, replication: env.config.replication }
     }
 
-    /// How many nodes are responsible: those that exist, at most the replication.
+    /// How many nodes are responsible: those that respond, at most the replication.
     pub(super) fn responsible(&self) -> usize {
-        let alive = self.list.iter().filter(|replica| !matches!(replica.state, State::Silent));
-        alive.count().min(self.replication)
+        self.responsible_iter().count()
     }
 
     /// The responsible nodes in distance order.
     pub(super) fn responsible_iter(&self) -> impl Iterator<Item = &Replica<T>> {
-        let alive = self.list.iter().filter(|replica| !matches!(replica.state, State::Silent));
-        alive.take(self.replication)
+        self.list.iter().filter(|replica| replica.counts()).take(self.replication)
+    }
+
+    /// How many of the responsible nodes have come so far.
+    pub(super) fn count_responsible(&self, is: impl Fn(&State<T>) -> bool) -> usize {
+        self.responsible_iter().filter(|replica| is(&replica.state)).count()
+    }
+
+    /// The nodes to which a record belongs: the closest, responsive or not, unless given up.
+    pub(super) fn closest_iter(&self) -> impl Iterator<Item = &Replica<T>> {
+        let not_silent = self.list.iter().filter(|replica| !matches!(replica.state, State::Silent));
+        not_silent.take(self.replication)
+    }
+
+    /// Takes note that a node let a request be lost.
+    pub(super) fn set_unresponsive(&mut self, id: &NodeId) {
+        if let Some(replica) = self.list.iter_mut().find(|replica| replica.contact.id == *id) {
+            replica.unresponsive = true;
+        }
     }
 
     /// Nodes asked whose answer is not overdue.

@@ -198,7 +198,7 @@ impl Scan {
 impl Round {
     /// Takes in an answer; tells whether the node failed.
     fn on_signal(&mut self, signal: &Signal) -> bool {
-        if !self.waiting.contains(&signal.from.id) || matches!(signal.kind, SignalKind::Slow) {
+        if !self.waiting.contains(&signal.from.id) || !signal.kind.is_final() {
             return false;
         }
         self.waiting.remove(&signal.from.id);

@@ -21,6 +21,14 @@ const LARGE_GETS_MAX: usize = 256;
 /// Sorts after every name: one byte longer than the longest and all ones.
 const AFTER_EVERY_NAME: [u8; 1025] = [0xff; 1025];
 
+/// What of a request's frame matters beside its body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MessageHead {
+    pub(super) id: RequestId,
+    /// The answer may wait to share a packet.
+    pub(super) unhurried: bool,
+}
+
 /// A delta that entered the store.
 pub(super) struct Stored {
     pub(super) version: Version,
@@ -30,7 +38,8 @@ pub(super) struct Stored {
 
 impl<S: RecordStore> Env<S> {
     /// Answers one request.
-    pub(super) fn serve(&mut self, now: Now, from: Contact, id: RequestId, request: Request) {
+    pub(super) fn serve(&mut self, now: Now, from: Contact, message: MessageHead, request: Request) {
+        let id = message.id;
         self.counters.requests_served += 1;
         let response = match request {
             Request::Ping(ping) => Response::Pong(ping),
@@ -57,7 +66,11 @@ impl<S: RecordStore> Env<S> {
             }
             Request::Unknown(_) => Response::Unsupported(Empty {}),
         };
-        self.reply(from.id, id, response);
+        if message.unhurried {
+            self.reply_in_background(now, from.id, id, response);
+        } else {
+            self.reply(now, from.id, id, response);
+        }
     }
 
     /// Merges a delta into the store if it may enter.
@@ -90,12 +103,12 @@ impl<S: RecordStore> Env<S> {
     }
 
     /// Releases the acknowledgements whose writes have become durable; tells the node's own.
-    pub(super) fn release_flushed(&mut self) -> Vec<AfterFlush> {
+    pub(super) fn release_flushed(&mut self, now: Now) -> Vec<AfterFlush> {
         let flushed = self.store.flushed();
         let mut own = Vec::new();
         while self.after_flush.front().is_some_and(|(ticket, _)| *ticket <= flushed) {
             match self.after_flush.pop_front() {
-                Some((_, AfterFlush::Reply { to, id, response })) => self.reply(to, id, response),
+                Some((_, AfterFlush::Reply { to, id, response })) => self.reply(now, to, id, response),
                 Some((_, after)) => own.push(after),
                 None => break,
             }
@@ -164,10 +177,10 @@ impl<S: RecordStore> Env<S> {
     }
 
     /// Sends the next of the large answers that were announced.
-    pub(super) fn send_large_answer(&mut self) {
+    pub(super) fn send_large_answer(&mut self, now: Now) {
         if let Some((to, id, record)) = self.large_gets.pop_front() {
             let response = self.found(&record);
-            self.reply(to, id, response);
+            self.reply(now, to, id, response);
         }
     }
 

@@ -22,8 +22,17 @@ pub(super) enum SignalKind {
     Answer { response: Response, round_trip: Duration },
     /// The answer is overdue; it may still come.
     Slow,
+    /// The answer is so late that the request has been sent again; the node counts as unresponsive until it is heard.
+    Lost,
     /// It was given up.
     Silent,
     /// This node's own store has made its share durable.
     Durable { version: Version },
+}
+
+impl SignalKind {
+    /// Whether no more news of the request will come.
+    pub(super) fn is_final(&self) -> bool {
+        !matches!(self, Self::Slow | Self::Lost)
+    }
 }

@@ -152,6 +152,9 @@ impl Write {
 
     fn on_replica(&mut self, signal: Signal) {
         let Some(replicas) = &mut self.replicas else { return };
+        if matches!(signal.kind, SignalKind::Lost) {
+            return replicas.set_unresponsive(&signal.from.id);
+        }
         let Some(state) = replicas.asked_mut(&signal.from.id, signal.request) else { return };
         match signal.kind {
             SignalKind::Answer { response: Response::Stored(stored), .. } => {
@@ -160,7 +163,7 @@ impl Write {
             SignalKind::Answer { response: Response::Refused(refusal), .. } => {
                 *state = State::Done(Err(refusal));
             }
-            SignalKind::Answer { .. } | SignalKind::Silent => *state = State::Silent,
+            SignalKind::Answer { .. } | SignalKind::Silent | SignalKind::Lost => *state = State::Silent,
             SignalKind::Slow => *state = State::Waiting { request: signal.request, slow: true },
             SignalKind::Durable { version } => *state = State::Done(Ok(version)),
         }
@@ -171,11 +174,11 @@ impl Write {
         let replicas = self.replicas.as_ref()?;
         let responsible = replicas.responsible();
         let need = self.consistency.writes_needed(responsible);
-        let acks = replicas.count(|state| matches!(state, State::Done(Ok(_))));
+        let acks = replicas.count_responsible(|state| matches!(state, State::Done(Ok(_))));
         if acks >= need && responsible > 0 {
             return Some(Ok(self.outcome(need, responsible)));
         }
-        let refused = replicas.count(|state| matches!(state, State::Done(Err(_))));
+        let refused = replicas.count_responsible(|state| matches!(state, State::Done(Err(_))));
         if refused > 0 && responsible - refused.min(responsible) < need {
             return Some(Err(self.refused(responsible)));
         }
@@ -189,7 +192,7 @@ impl Write {
         let responsible = replicas.responsible();
         let need = self.consistency.writes_needed(responsible);
         let wanted = if env.peers.is_lossy() { responsible.max(need) } else { need };
-        let acks = replicas.count(|state| matches!(state, State::Done(Ok(_))));
+        let acks = replicas.count_responsible(|state| matches!(state, State::Done(Ok(_))));
         if acks + replicas.awaited() >= wanted {
             return None;
         }
@@ -258,7 +261,7 @@ impl Write {
     fn send_to_the_rest<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
         let Some(replicas) = self.replicas.take() else { return };
         let rest: Vec<_> = replicas
-            .responsible_iter()
+            .closest_iter()
             .filter(|replica| matches!(replica.state, State::Idle))
             .map(|replica| replica.contact)
             .collect();

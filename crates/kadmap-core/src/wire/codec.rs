@@ -12,6 +12,8 @@ pub const WIRE_VERSION: u8 = 1;
 pub const FRAME_HEADER_BYTES: usize = 8;
 /// Flag: the sender is a client.
 const FLAG_CLIENT: u8 = 1;
+/// Flag: the answer may wait to share a packet.
+const FLAG_UNHURRIED: u8 = 2;
 /// Kinds from here on are responses.
 const FIRST_RESPONSE_KIND: u8 = 0x80;
 /// A first guess at a frame's size, so that small ones are written without growing the buffer.
@@ -101,7 +103,8 @@ pub fn encode(message: &Message) -> Bytes {
         Body::Response(response) => response_kind(response),
     };
     let mut out = Vec::with_capacity(FRAME_BYTES_GUESS);
-    out.extend_from_slice(&[WIRE_VERSION, kind, u8::from(message.from_client) * FLAG_CLIENT, 0]);
+    let flags = u8::from(message.from_client) * FLAG_CLIENT | u8::from(message.unhurried) * FLAG_UNHURRIED;
+    out.extend_from_slice(&[WIRE_VERSION, kind, flags, 0]);
     out.extend_from_slice(&message.id.to_be_bytes());
     match &message.body {
         Body::Request(request) => encode_request(request, &mut out),
@@ -129,7 +132,8 @@ pub fn decode(frame: &[u8]) -> Result<Message, DecodeError> {
     } else {
         Body::Response(decode_response(kind, body).map_err(malformed)?)
     };
-    Ok(Message { id: u32::from_be_bytes(id), from_client: flags & FLAG_CLIENT != 0, body })
+    let (from_client, unhurried) = (flags & FLAG_CLIENT != 0, flags & FLAG_UNHURRIED != 0);
+    Ok(Message { id: u32::from_be_bytes(id), from_client, unhurried, body })
 }
 
 fn append<T: Encode<()>>(fields: &T, out: &mut Vec<u8>) {

@@ -16,7 +16,7 @@ pub type RequestId = u32;
 /// ```
 /// use kadmap_core::wire::{Body, Message, Ping, Request};
 /// let ping = Request::Ping(Ping { payload: "hello".into() });
-/// let message = Message { id: 1, from_client: false, body: Body::Request(ping) };
+/// let message = Message { id: 1, from_client: false, unhurried: false, body: Body::Request(ping) };
 /// let bytes = kadmap_core::wire::encode(&message);
 /// assert_eq!(kadmap_core::wire::decode(&bytes).unwrap(), message);
 /// ```
@@ -26,6 +26,8 @@ pub struct Message {
     pub id: RequestId,
     /// Whether the sender is a client, which serves nothing and must not enter a routing table.
     pub from_client: bool,
+    /// Whether the sender does not wait for the answer, which may therefore share a packet with something else.
+    pub unhurried: bool,
     /// What it says.
     pub body: Body,
 }
