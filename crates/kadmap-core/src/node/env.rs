@@ -183,8 +183,7 @@ impl<S> Env<S> {
     }
 
     fn waits(&self, to: &NodeId, request: &Request, owner: Owner) -> Waits {
-        let round_trip = self.peers.peer(to).map(|peer| peer.round_trip).unwrap_or_default();
-        let timeouts = &self.config.timeouts;
+        let (slow_after, lost_after) = self.peers.patience(to, &self.config.timeouts);
         let transfer = match request_bytes(request) {
             bytes if bytes > LARGE_BYTES => self.transfer_time(bytes),
             _ => Duration::ZERO,
@@ -192,10 +191,7 @@ impl<S> Env<S> {
         // The answer to a copy waits for company as long as the copy did.
         let company =
             if owner == Owner::Background { 2 * self.config.background_delay } else { Duration::ZERO };
-        Waits {
-            slow_after: round_trip.hedge_delay(timeouts) + transfer + company,
-            lost_after: round_trip.timeout(timeouts) + transfer + company,
-        }
+        Waits { slow_after: slow_after + transfer + company, lost_after: lost_after + transfer + company }
     }
 
     fn push_request(&mut self, to: Contact, id: RequestId, request: Request, unhurried: bool) {

@@ -2,12 +2,14 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::rtt::RoundTrip;
+use crate::rtt::{RoundTrip, TimeoutConfig};
 use crate::{Instant, NodeId};
 use std::time::Duration;
 
 /// Nodes remembered at most; beyond it the ones that were silent longest ago are forgotten.
 const PEERS_MAX: usize = 4096;
+/// How many times the typical wait a node is given that was never measured: a handshake takes two round trips more.
+const UNMEASURED_FACTOR: u32 = 4;
 /// How long an answer stands before a contact is confirmed in the routing table again.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 /// Weight of one request in the share of lost ones: 1/64, so that some hundred requests tell.
@@ -49,6 +51,8 @@ pub(super) enum Heard {
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     peers: FxHashMap<NodeId, Peer>,
+    /// Round trips to all nodes together: the first guess for one we have not measured.
+    typical: RoundTrip,
     /// Share of requests whose first attempt was lost, smoothed; 16 bits of fraction.
     loss: u32,
 }
@@ -79,7 +83,22 @@ impl Peers {
     /// Notes how long an answer took that was asked for once.
     pub(super) fn answered(&mut self, id: &NodeId, round_trip: Duration) {
         self.entry(id).round_trip.sample(round_trip);
+        self.typical.sample(round_trip);
         self.loss -= self.loss >> LOSS_SMOOTHING_SHIFT;
+    }
+
+    /// After how long an answer is late, and after how long it counts as lost.
+    ///
+    /// A node that was never measured is given several times what the others take, as it may have to be dialled
+    /// first; before anybody was measured, the configured first guesses.
+    pub(super) fn patience(&self, id: &NodeId, timeouts: &TimeoutConfig) -> (Duration, Duration) {
+        let measured = self.peers.get(id).map(|peer| peer.round_trip).filter(|rtt| rtt.smoothed().is_some());
+        if let Some(round_trip) = measured {
+            return (round_trip.hedge_delay(timeouts), round_trip.timeout(timeouts));
+        }
+        let slow = UNMEASURED_FACTOR * self.typical.hedge_delay(timeouts);
+        let lost = UNMEASURED_FACTOR * self.typical.timeout(timeouts);
+        (slow.min(timeouts.hedge_initial), lost.min(timeouts.timeout_initial))
     }
 
     /// Notes that an answer is overdue.
@@ -203,6 +222,18 @@ mod tests {
         assert!(peers.peers.len() <= PEERS_MAX);
         assert!(peers.peer(&id(PEERS_MAX as u16 - 1)).is_some());
         assert!(peers.peer(&id(0)).is_none());
+    }
+
+    #[test]
+    fn a_stranger_is_given_a_multiple_of_what_others_take() {
+        let timeouts = TimeoutConfig::default();
+        let mut peers = Peers::default();
+        let first = (timeouts.hedge_initial, timeouts.timeout_initial);
+        assert_eq!(peers.patience(&id(1), &timeouts), first);
+        (0..100).for_each(|_| peers.answered(&id(2), Duration::from_micros(300)));
+        let (slow, lost) = peers.patience(&id(1), &timeouts);
+        assert_eq!((slow, lost), (4 * timeouts.hedge_floor, 4 * timeouts.timeout_floor));
+        assert!(peers.patience(&id(2), &timeouts) < (slow, lost));
     }
 
     #[test]

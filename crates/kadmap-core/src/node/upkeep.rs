@@ -14,9 +14,12 @@ use crate::{Contact, Instant, NodeId, Now};
 
 /// Lookups that one refresh makes at most.
 const REFRESH_LOOKUPS_MAX: usize = 16;
-/// The first refresh follows the join after this long, each next one after twice as long, up to the configured
-/// interval: nodes that joined at the same moment find each other soon.
+/// The first refresh follows the join after this long: nodes that joined at the same moment find each other soon.
 const FIRST_REFRESH: Duration = Duration::from_millis(500);
+/// How much longer the wait for the next refresh is, up to the configured interval, while refreshes find new contacts.
+const GROWTH_WHILE_FINDING: u32 = 2;
+/// And when the last one found nobody new.
+const GROWTH_WHEN_SETTLED: u32 = 8;
 /// How long a join waits for contacts it was told of to prove themselves.
 const JOIN_PROBES_WAIT: Duration = Duration::from_secs(2);
 /// Records swept for expiry in one turn.
@@ -85,6 +88,8 @@ pub(super) struct Upkeep {
     probing: BTreeSet<NodeId>,
     refresh_at: Option<Instant>,
     refresh_after: Duration,
+    /// Live contacts when the last refresh began.
+    known_at_refresh: usize,
     probe_at: Option<Instant>,
     expire_at: Option<Instant>,
     /// Silent contacts and when to try them again.
@@ -98,6 +103,7 @@ impl Upkeep {
             probing: BTreeSet::new(),
             refresh_at: None,
             refresh_after: FIRST_REFRESH,
+            known_at_refresh: 0,
             probe_at: None,
             expire_at: None,
             retries: BTreeMap::new(),
@@ -153,7 +159,11 @@ impl Upkeep {
         if self.refresh_at.take_if(|at| *at <= now.instant).is_none() {
             return false;
         }
-        self.refresh_after = (self.refresh_after * 2).min(env.config.refresh_interval);
+        let known = env.table.len();
+        let settled = known == self.known_at_refresh;
+        let growth = if settled { GROWTH_WHEN_SETTLED } else { GROWTH_WHILE_FINDING };
+        self.known_at_refresh = known;
+        self.refresh_after = (self.refresh_after * growth).min(env.config.refresh_interval);
         let jitter = (self.refresh_after * 3 / 4, self.refresh_after * 5 / 4);
         self.refresh_at = Some(now.instant + env.jitter(jitter));
         !env.table.is_empty()

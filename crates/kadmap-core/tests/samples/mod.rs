@@ -1,0 +1,140 @@
+//! One message of each kind with fixed contents, every optional field set somewhere and absent elsewhere.
+
+use kadmap_core::wire::{
+    Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
+    PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, Response, StatusReport, Stored, Summary, Want,
+    WireContact,
+};
+use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
+
+/// Some day in 2026, in milliseconds since 1970.
+const UNIX_MS: u64 = 1_790_000_000_000;
+
+/// All samples by name.
+pub(crate) fn all() -> Vec<(&'static str, Message)> {
+    let requests = requests().into_iter().map(|(name, request)| (name, Body::Request(request)));
+    let answers = responses().into_iter().map(|(name, response)| (name, Body::Response(response)));
+    let refusals = refusals().into_iter().map(|(name, refusal)| (name, Response::Refused(refusal)));
+    let refusals = refusals.map(|(name, response)| (name, Body::Response(response)));
+    let bodies = requests.chain(answers).chain(refusals);
+    let message = |(name, body)| {
+        let (from_client, unhurried) = (name == "request_get", name == "request_put_items");
+        (name, Message { id: 0x0102_0304, from_client, unhurried, body })
+    };
+    bodies.map(message).collect()
+}
+
+fn requests() -> Vec<(&'static str, Request)> {
+    let value = Record::from(base(Some(Payload::new(Codec::Json, "\"red\"")), Shape::Value));
+    let put = |mode, delta, if_newest| Put { key: key(), name: "colour".into(), mode, delta, if_newest };
+    let names = |after_name| Names { from: Key::MIN, to: Key::MAX, after_name, limit: 512 };
+    vec![
+        ("request_ping", Request::Ping(Ping { payload: "hello".into() })),
+        ("request_find_node", Request::FindNode(FindNode { target: key(), count: 20 })),
+        ("request_get", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Record })),
+        ("request_get_summary", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Summary })),
+        ("request_put", Request::Put(put(PutMode::Publish, value, Some(stamp(7))))),
+        ("request_put_items", Request::Put(put(PutMode::Replicate, Record::from_parts(None, items()), None))),
+        ("request_put_tombstone", Request::Put(put(PutMode::Publish, base(None, Shape::Value).into(), None))),
+        ("request_names", Request::Names(names(None))),
+        ("request_names_after", Request::Names(names(Some("colour".into())))),
+        ("request_status", Request::Status(Empty {})),
+        ("request_peers", Request::Peers(Peers { after: None })),
+        ("request_peers_after", Request::Peers(Peers { after: Some(node()) })),
+        ("request_leave", Request::Leave(Empty {})),
+        ("request_unknown", Request::Unknown(0x7f)),
+    ]
+}
+
+fn responses() -> Vec<(&'static str, Response)> {
+    let record = Record::from_parts(Some(base(Some(Payload::new(Codec::Json, "[1]")), Shape::List)), items());
+    let version = record.head().version;
+    let entry = |name: &'static str| NameEntry { key: Key::of_name(name.as_bytes()), name: name.into() };
+    let reports = vec![
+        PeerReport { contact: v4(), rtt_us: Some(1_500), live: true },
+        PeerReport { contact: v6(), rtt_us: None, live: false },
+    ];
+    let status = StatusReport {
+        software: "kadmap/0.1.0".into(),
+        contacts: 20,
+        records: 1_000,
+        bytes: 1 << 32,
+        requests_served: 100_000,
+        puts_refused: 3,
+        uptime_ms: 86_400_000,
+        replication: 20,
+    };
+    vec![
+        ("response_pong", Response::Pong(Ping { payload: "hello".into() })),
+        ("response_nodes", Response::Nodes(Nodes { contacts: vec![v4(), v6()] })),
+        ("response_found", Response::Found(Found { version, record })),
+        ("response_stored", Response::Stored(Stored { version })),
+        (
+            "response_names",
+            Response::Names(NamesPage {
+                entries: vec![entry("colour"), entry("shape")],
+                more: true,
+                last: Some(entry("shape")),
+            }),
+        ),
+        ("response_names_empty", Response::Names(NamesPage { entries: Vec::new(), more: false, last: None })),
+        ("response_status", Response::Status(status)),
+        ("response_peers", Response::Peers(PeerList { peers: reports, more: false })),
+        ("response_left", Response::Left(Empty {})),
+        ("response_summary", Response::Summary(Summary { version, bytes: 403 })),
+        ("response_summary_absent", Response::Summary(Summary { version: Version::ABSENT, bytes: 0 })),
+        ("response_coming", Response::Coming(Coming { bytes: 1_048_576 })),
+        ("response_unsupported", Response::Unsupported(Empty {})),
+        ("response_unknown", Response::Unknown(0xff)),
+    ]
+}
+
+fn refusals() -> Vec<(&'static str, Refusal)> {
+    vec![
+        ("refused_superseded", Refusal::Superseded { newest: stamp(9) }),
+        ("refused_wrong_shape", Refusal::WrongShape { wanted: Shape::List, found: Shape::Map }),
+        ("refused_conflict", Refusal::Conflict { found: Record::from_parts(None, items()).head().version }),
+        ("refused_too_large", Refusal::TooLarge { bytes: 2_000_000, bytes_max: 1_048_576 }),
+        ("refused_clock_ahead", Refusal::ClockAhead { ahead_ms: 60_000, ahead_ms_max: 10_000 }),
+        ("refused_full", Refusal::Full { bytes_max: 1 << 32 }),
+        ("refused_storage_failed", Refusal::StorageFailed),
+    ]
+}
+
+fn key() -> Key {
+    Key::of_name(b"colour")
+}
+
+fn node() -> NodeId {
+    NodeId::of_public_key(b"the first node")
+}
+
+fn v4() -> WireContact {
+    WireContact(Contact { id: node(), address: ([192, 0, 2, 1], 8339).into() })
+}
+
+fn v6() -> WireContact {
+    let id = NodeId::of_public_key(b"the second node");
+    WireContact(Contact { id, address: ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 8339).into() })
+}
+
+/// A stamp of a fixed writer, some counts into a fixed millisecond.
+fn stamp(count: u64) -> Stamp {
+    Stamp { time: UNIX_MS << 16 | count, writer: 0x1122_3344_5566_7788 }
+}
+
+fn base(payload: Option<Payload>, shape: Shape) -> Base {
+    let expires_ms = (shape == Shape::Value && payload.is_some()).then_some(UNIX_MS + 60_000);
+    Base { stamp: stamp(1), shape, payload, expires_ms }
+}
+
+/// An appended item, one that was removed again, and a field.
+fn items() -> [Item; 3] {
+    let item = |count, field: Option<&'static str>, text: Option<&'static str>| Item {
+        stamp: stamp(count),
+        field: field.map(Into::into),
+        payload: text.map(|text| Payload::new(Codec::Json, text)),
+        expires_ms: field.map(|_| UNIX_MS + 60_000),
+    };
+    [item(2, None, Some("4")), item(3, None, None), item(4, Some("depth"), Some("5"))]
+}
