@@ -8,6 +8,7 @@ mod samples;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use kadmap_core::wire::{Body, Message, Request, Response, decode, encode};
 
@@ -30,15 +31,21 @@ fn from_hex(text: &str) -> Vec<u8> {
     digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
+/// Writes the files anew when told to, before any test looks at them.
+static WRITTEN: LazyLock<()> = LazyLock::new(|| {
+    if std::env::var_os(UPDATE).is_some() {
+        for (name, message) in samples::all() {
+            fs::write(folder().join(format!("{name}.hex")), to_hex(&encode(&message))).unwrap();
+        }
+    }
+});
+
 #[test]
 fn messages_keep_their_bytes() {
-    let update = std::env::var_os(UPDATE).is_some();
+    LazyLock::force(&WRITTEN);
     for (name, message) in samples::all() {
         let path = folder().join(format!("{name}.hex"));
         let bytes = encode(&message);
-        if update {
-            fs::write(&path, to_hex(&bytes)).unwrap();
-        }
         let golden = fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("{name}.hex: {error}; write it with {UPDATE}=1"));
         assert_eq!(to_hex(&bytes), golden, "{name} is said in other bytes than before");
@@ -50,8 +57,29 @@ fn messages_keep_their_bytes() {
     }
 }
 
+/// Vectors on the page about the protocol: the name after "```hex", and the bytes on its lines, which end at two spaces.
+fn vectors(page: &str) -> impl Iterator<Item = (&str, Vec<u8>)> {
+    let blocks =
+        page.split("```hex ").skip(1).filter_map(|block| block.split("```").next()?.split_once('\n'));
+    let bytes = |line: &str| from_hex(line.trim_start().split("  ").next().unwrap_or_default());
+    blocks.map(move |(name, lines)| (name, lines.lines().flat_map(bytes).collect()))
+}
+
+#[test]
+fn vectors_in_the_docs_are_the_golden_ones() {
+    LazyLock::force(&WRITTEN);
+    let page =
+        fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/protocol.md")).unwrap();
+    assert!(vectors(&page).count() >= 2);
+    for (name, bytes) in vectors(&page) {
+        let golden = fs::read_to_string(folder().join(format!("{name}.hex"))).unwrap();
+        assert_eq!(to_hex(&bytes), golden, "{name}");
+    }
+}
+
 #[test]
 fn every_file_belongs_to_a_message() {
+    LazyLock::force(&WRITTEN);
     let known: BTreeSet<_> = samples::all().iter().map(|(name, _)| format!("{name}.hex")).collect();
     let files = fs::read_dir(folder()).unwrap();
     let there: BTreeSet<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();

@@ -330,3 +330,32 @@ fn the_same_seed_gives_the_same_trace() {
     assert_eq!(run(21), run(21));
     assert_ne!(run(21), run(22));
 }
+
+#[test]
+fn with_one_replica_a_leaving_node_hands_over_everything_it_holds() {
+    let config = Config { replication: 1, ..Config::default() };
+    let mut network = swarm(23, 3, &config);
+    for n in 0..30 {
+        put(&mut network, n % 3, &format!("key {n}"), &n.to_string());
+    }
+    let held = network.node(0).usage().records;
+    assert!(held > 0);
+    network.with(0, |node, now| node.leave(now));
+    network.wait_for(0, |event| {
+        matches!(event, Event::Left { handed_over } if *handed_over == held).then_some(())
+    });
+    network.set_up(0, false);
+    for n in 0..30 {
+        assert_eq!(value(&mut network, 1 + n % 2, &format!("key {n}")), Some(n.to_string()));
+    }
+}
+
+#[test]
+fn a_node_that_leaves_does_not_wait_for_goodbyes_that_were_answered() {
+    let mut network = swarm(24, 8, &Config::default());
+    let start = network.now();
+    network.with(0, |node, now| node.leave(now));
+    network.wait_for(0, |event| matches!(event, Event::Left { .. }).then_some(()));
+    let took = network.now().since(start);
+    assert!(took < Duration::from_millis(200), "leaving took {took:?} of virtual time");
+}

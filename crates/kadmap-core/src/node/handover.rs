@@ -140,16 +140,14 @@ impl Sweep {
         let closest = env.table.closest(&id.key, replication, |_| true);
         let mut receivers = self.arrivals_to_serve(&closest, own, id, replication);
         // Whoever moves up when somebody departs is the last of the closest.
-        let moved_up = |gone: &NodeId| {
-            closest.len() + usize::from(!self.leaving) > replication
-                && closest
-                    .get(replication - 1 - usize::from(!self.leaving))
-                    .is_some_and(|last| gone.distance(&id.key) < last.id.distance(&id.key))
-        };
+        let place = replication.checked_sub(1 + usize::from(!self.leaving));
+        let last = place.and_then(|place| closest.get(place));
+        let moved_up =
+            |gone: &NodeId| last.is_some_and(|last| gone.distance(&id.key) < last.id.distance(&id.key));
         let nearest = closest.first().is_none_or(|first| own < first.id.distance(&id.key));
         let lost_a_holder =
             self.leaving && moved_up(&env.own) || nearest && self.departed.iter().any(moved_up);
-        if lost_a_holder && let Some(last) = closest.get(replication - 1 - usize::from(!self.leaving)) {
+        if lost_a_holder && let Some(last) = last {
             receivers.push(*last);
         }
         receivers

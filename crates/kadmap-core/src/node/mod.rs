@@ -109,7 +109,7 @@ pub struct Node<S> {
 enum Operation {
     Write(Box<Write>),
     Read(Box<Read>),
-    Lookup(Finder),
+    Lookup(Box<Finder>),
     Scan(Box<Scan>),
     Refresh(Refresh),
     Ask { contact: Contact },
@@ -208,7 +208,7 @@ impl<S: RecordStore> Node<S> {
     pub fn lookup(&mut self, now: Now, target: Key) -> OperationId {
         let id = self.next_operation();
         let finder = Finder::by_asking(&mut self.env, now, target);
-        self.start(now, id, None, 0, Operation::Lookup(finder));
+        self.start(now, id, None, 0, Operation::Lookup(Box::new(finder)));
         id
     }
 
@@ -589,7 +589,7 @@ impl<S: RecordStore> Node<S> {
                     self.upkeep.probed(&mut self.env, now, &signal.from.id);
                 }
             }
-            Owner::Background => {}
+            Owner::Background => self.go_on_leaving(now),
             Owner::Handover => {
                 if signal.kind.is_final() {
                     let stored =

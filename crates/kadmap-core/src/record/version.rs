@@ -10,7 +10,8 @@ use super::{Base, Item};
 /// Bytes of a version.
 const VERSION_BYTES: usize = 16;
 const BASE_TAG: u8 = 0;
-const ITEM_TAG: u8 = 1;
+const APPENDED_TAG: u8 = 1;
+const FIELD_TAG: u8 = 2;
 
 /// The state of a record in 16 bytes: equal versions mean equal records.
 ///
@@ -42,7 +43,9 @@ impl Version {
 
     /// Adds an item, or takes it out again: both are the same operation.
     pub fn toggle_item(&mut self, item: &Item) {
-        self.toggle(ITEM_TAG, &item.stamp.to_bytes(), item.field.as_deref().unwrap_or_default());
+        // Tags of their own: an appended item and a nameless field under one stamp would cancel each other out.
+        let (tag, field) = item.field.as_deref().map_or((APPENDED_TAG, &[][..]), |field| (FIELD_TAG, field));
+        self.toggle(tag, &item.stamp.to_bytes(), field);
     }
 
     /// The version as bytes, most significant first.
@@ -110,5 +113,29 @@ impl<'b, C> Decode<'b, C> for Version {
         let bytes =
             bytes.try_into().map_err(|_| minicbor::decode::Error::message("version is not 16 bytes"))?;
         Ok(Self::from_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Stamp;
+
+    #[test]
+    fn parts_under_one_stamp_do_not_cancel_each_other_out() {
+        let stamp = Stamp { time: 1, writer: 1 };
+        let item = |field: Option<&'static str>| Item {
+            stamp,
+            field: field.map(Into::into),
+            payload: None,
+            expires_ms: None,
+        };
+        let mut version = Version::ABSENT;
+        version.toggle_item(&item(None));
+        version.toggle_item(&item(Some("")));
+        assert!(!version.is_absent());
+        version.toggle_item(&item(Some("")));
+        version.toggle_item(&item(None));
+        assert!(version.is_absent());
     }
 }

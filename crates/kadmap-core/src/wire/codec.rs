@@ -103,7 +103,8 @@ pub fn encode(message: &Message) -> Bytes {
         Body::Response(response) => response_kind(response),
     };
     let mut out = Vec::with_capacity(FRAME_BYTES_GUESS);
-    let flags = u8::from(message.from_client) * FLAG_CLIENT | u8::from(message.unhurried) * FLAG_UNHURRIED;
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    let flags = flag(message.from_client, FLAG_CLIENT) | flag(message.unhurried, FLAG_UNHURRIED);
     out.extend_from_slice(&[WIRE_VERSION, kind, flags, 0]);
     out.extend_from_slice(&message.id.to_be_bytes());
     match &message.body {

@@ -100,9 +100,12 @@ impl Driver {
 
     /// Runs the node until it has left, failed to join, or nobody holds a handle to it any more.
     pub(crate) async fn run(mut self) {
-        while !matches!(self.stage, Stage::Ended) {
+        loop {
             self.go_on_joining();
             self.pump();
+            if matches!(self.stage, Stage::Ended) {
+                break;
+            }
             self.set_alarm();
             match self.wake().await {
                 Wake::Network | Wake::Alarm => {}

@@ -83,6 +83,7 @@ impl Sessions {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn is_connected(&self, id: &NodeId) -> bool {
         self.peers.route(id).is_some()
     }

@@ -67,7 +67,8 @@ impl Transport {
     }
 
     /// Whether a frame to this peer needs no handshake.
-    pub(crate) fn is_connected(&self, id: &NodeId) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_connected(&self, id: &NodeId) -> bool {
         self.sessions.is_connected(id)
     }
 
