@@ -1,0 +1,42 @@
+//! Which steps there are, in which order.
+
+use std::path::Path;
+
+use crate::fuzz;
+use crate::step::Step;
+
+/// Processes killed by the crash tests of `--long`.
+const LONG_ROUNDS: u32 = 100;
+/// Bits flipped by the damage test of `--long`.
+const LONG_FLIPS: u32 = 2_000;
+
+/// The checks before a push, quick ones first as far as builds are shared.
+///
+/// All steps build the whole workspace in the dev profile with the same features, so that each dependency is
+/// compiled once for checking and once for running.
+pub(crate) fn test() -> Vec<Step> {
+    vec![
+        Step::cargo("fmt", "fmt --all --check"),
+        Step::cargo("fmt/fuzz", "fmt --manifest-path fuzz/Cargo.toml --check"),
+        Step::cargo("clippy", "clippy --workspace --all-targets -- -D warnings"),
+        Step::cargo("doc", "doc --workspace --no-deps").with("RUSTDOCFLAGS", "-D warnings"),
+        // Benches are built by clippy; running them would measure, not test.
+        Step::cargo("test", "test --workspace --lib --bins --tests --examples"),
+        Step::cargo("test/doc", "test --workspace --doc"),
+        Step::tidy(),
+    ]
+}
+
+/// What `--long` adds.
+pub(crate) fn long(root: &Path) -> Vec<Step> {
+    let crashes = Step::cargo("crash", "test --workspace --test *crash* --test damage -- --nocapture")
+        .with("KADMAP_LONG_ROUNDS", LONG_ROUNDS)
+        .with("KADMAP_LONG_FLIPS", LONG_FLIPS);
+    let fuzzers = fuzz::targets(root).into_iter().map(|target| Step::fuzz(&target));
+    std::iter::once(crashes).chain(fuzzers).collect()
+}
+
+/// What makes the formatter content.
+pub(crate) fn fix() -> Vec<Step> {
+    vec![Step::cargo("fmt", "fmt --all"), Step::cargo("fmt/fuzz", "fmt --manifest-path fuzz/Cargo.toml")]
+}
