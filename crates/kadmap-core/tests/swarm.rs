@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use kadmap_core::testing::{Link, Network};
-use kadmap_core::{Change, Config, Consistency, Event, Role, Version, WriteError, WriteOptions};
+use kadmap_core::{Change, Config, Consistency, Event, ReadOptions, Role, Version, WriteError, WriteOptions};
 use support::*;
 
 #[test]
@@ -358,4 +358,21 @@ fn a_node_that_leaves_does_not_wait_for_goodbyes_that_were_answered() {
     network.wait_for(0, |event| matches!(event, Event::Left { .. }).then_some(()));
     let took = network.now().since(start);
     assert!(took < Duration::from_millis(200), "leaving took {took:?} of virtual time");
+}
+
+#[test]
+fn a_holder_that_is_late_keeps_a_record_from_being_reported_missing() {
+    let mut network = swarm(25, 12, &Config::default());
+    let one = WriteOptions { consistency: Some(Consistency::One), ..WriteOptions::default() };
+    let first = write(&mut network, 0, "colour", put_change("1"), one).unwrap();
+    // The only holder stops before its copies go out, and comes back while the reader still hopes.
+    let holder = (0..12).find(|&node| network.contact(node).id == first.acks[0]).unwrap();
+    assert_eq!(holder, 0, "a member keeps a copy of its own write first");
+    network.set_up(holder, false);
+    let options = ReadOptions { consistency: Some(Consistency::One), ..ReadOptions::default() };
+    let operation = network.with(5, |node, now| node.read(now, record("colour"), options));
+    network.run_for(Duration::from_millis(60));
+    network.set_up(holder, true);
+    let Event::Read { result, .. } = network.outcome(5, operation) else { unreachable!() };
+    assert!(result.unwrap().record.is_some());
 }

@@ -3,7 +3,7 @@
 
 use super::env::Env;
 use super::finder::Finder;
-use super::replicas::{Replicas, State};
+use super::replicas::{Replica, Replicas, State};
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
 use crate::operation::{OperationId, ReadError, ReadOptions, ReadOutcome};
@@ -197,8 +197,19 @@ impl Read {
     fn need(&self) -> usize {
         let Some(replicas) = &self.replicas else { return 1 };
         let need = self.consistency.reads_needed(replicas.responsible());
-        let found = replicas.answers().any(|(_, told)| !told.version.is_absent());
-        if !found && self.answered() >= need { replicas.responsible() } else { need }
+        if self.answered() < need || self.has_found() { need } else { replicas.closest_iter().count() }
+    }
+
+    fn has_found(&self) -> bool {
+        let holds = |(_, told): (&Contact, &Told)| !told.version.is_absent();
+        self.replicas.as_ref().is_some_and(|replicas| replicas.answers().any(holds))
+    }
+
+    /// Whether every node to which the record belongs has answered or been given up: only then nothing is there.
+    /// A node that is merely late may be the one that holds it.
+    fn has_heard_all(&self) -> bool {
+        let heard = |replica: &Replica<Told>| matches!(replica.state, State::Done(_));
+        self.replicas.as_ref().is_some_and(|replicas| replicas.closest_iter().all(heard))
     }
 
     /// How many replicas to ask at once: a few more where packets get lost.
@@ -212,9 +223,9 @@ impl Read {
     fn result<S>(&self, env: &Env<S>) -> Option<Result<usize, ReadError>> {
         let replicas = self.replicas.as_ref()?;
         let need = self.need();
-        let answers = self.answered();
         let complete = self.unmerged_holder().is_none() && self.fetching_is_not_needed();
-        if answers >= need && complete && replicas.responsible() > 0 {
+        let enough = self.answered() >= need && (self.has_found() || self.has_heard_all());
+        if enough && complete && replicas.responsible() > 0 {
             return Some(Ok(need));
         }
         let exhausted = replicas.waiting() == 0 && replicas.next_idle(env).is_none();
