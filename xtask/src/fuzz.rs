@@ -6,6 +6,8 @@ use crate::step::cargo;
 
 /// Seconds that one fuzzer runs.
 const SECONDS: u32 = 60;
+/// Long inputs from the start: in a minute libFuzzer would not get beyond some thirty bytes, a handful of messages.
+const LENGTHS: &str = "-len_control=0";
 /// Where fuzzers are built: instrumented code shares nothing with the rest, but the folder to clean is the same.
 const BUILDS: &str = "target/fuzz";
 /// Where tools are installed that the checkout needs: below the target directory, so that `cargo clean` removes them.
@@ -43,5 +45,5 @@ pub(crate) fn run(root: &Path, target: &str) -> Result<(), String> {
     let seconds = format!("-max_total_time={SECONDS}");
     let (variable, value) = ALLOW_UNSTABLE;
     let environment = [("PATH", path), (variable, value.to_owned())];
-    cargo(root, &["fuzz", "run", "--target-dir", BUILDS, target, "--", &seconds], &environment)
+    cargo(root, &["fuzz", "run", "--target-dir", BUILDS, target, "--", &seconds, LENGTHS], &environment)
 }

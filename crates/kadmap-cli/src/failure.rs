@@ -52,6 +52,8 @@ pub(crate) enum Failure {
         "the demo lost {lost} of {keys} keys, and {wrong} examples went wrong: run it with -v to see why"
     )]
     Lost { lost: usize, keys: usize, wrong: usize },
+    #[error("cannot measure: {0}")]
+    Bench(#[source] kadmap_bench::BenchError),
     #[error("interrupted; what was started is gone")]
     Interrupted,
     #[error("'{text}' is no log level: choose off, error, warn, info, debug or trace")]
@@ -101,7 +103,9 @@ impl Failure {
             Self::Lost { .. } => Kind::Lost,
             Self::Interrupted => Kind::Interrupted,
             Self::NotAMap { .. } | Self::Value { .. } => Kind::Rejected,
-            Self::LogLevel { .. } | Self::Config(_) | Self::Trust(_) | Self::Input(_) => Kind::Usage,
+            Self::Bench(_) | Self::LogLevel { .. } | Self::Config(_) | Self::Trust(_) | Self::Input(_) => {
+                Kind::Usage
+            }
             Self::System { .. } | Self::Output(_) => Kind::Usage,
             Self::Start { source: StartError::Join { .. } } => Kind::Unreachable,
             Self::Start { .. } => Kind::Usage,

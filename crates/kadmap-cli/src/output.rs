@@ -66,6 +66,11 @@ impl Output {
         written.and_then(|()| stdout.flush()).map_err(Failure::Output)
     }
 
+    /// Lets something long write its results as they come.
+    pub(crate) fn stream<T>(&self, write: impl FnOnce(&mut dyn Write) -> T) -> T {
+        write(&mut io::stdout())
+    }
+
     /// Reports a failure and gives its exit code.
     pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
         if !failure.is_closed_pipe() {

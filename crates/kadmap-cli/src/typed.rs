@@ -65,6 +65,8 @@ pub(crate) enum Verb {
     Status(StatusArgs),
     Ping(PingArgs),
     Demo(DemoArgs),
+    /// Measure kadmap on this machine, beside a bare UDP echo of the same run
+    Bench(Box<kadmap_bench::BenchArgs>),
     Completions(CompletionsArgs),
 }
 

@@ -1,6 +1,7 @@
 //! The verbs, one file each, all of the same shape: arguments and output in, done or failure out.
 
 mod append;
+mod bench;
 mod completions;
 mod demo;
 mod get;
@@ -32,6 +33,7 @@ pub(crate) fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         Verb::Status(args) => block_on(status::run(args, output)),
         Verb::Ping(args) => block_on(ping::run(args, output)),
         Verb::Demo(args) => demo::run(&args, output),
+        Verb::Bench(args) => bench::run(*args, output),
         Verb::Completions(args) => completions::run(&args, output),
     }
 }

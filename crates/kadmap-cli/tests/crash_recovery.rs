@@ -76,7 +76,8 @@ async fn check(dht: &Dht, acknowledged: &Acknowledged) {
 
 #[tokio::test]
 async fn no_acknowledged_write_is_missing_after_a_crash() {
-    let rounds = std::env::var("KADMAP_LONG_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+    let rounds =
+        std::env::var("KADMAP_LONG_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     let folder = tempfile::tempdir().unwrap();
     let acknowledged = Arc::new(Acknowledged::default());
     let mut next = vec![0; WRITERS];

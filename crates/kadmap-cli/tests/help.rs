@@ -6,8 +6,21 @@ use std::path::PathBuf;
 
 use support::kadmap;
 
-const VERBS: [&str; 12] =
-    ["run", "put", "get", "append", "rm", "keys", "peers", "lookup", "status", "ping", "demo", "completions"];
+const VERBS: [&str; 13] = [
+    "run",
+    "put",
+    "get",
+    "append",
+    "rm",
+    "keys",
+    "peers",
+    "lookup",
+    "status",
+    "ping",
+    "demo",
+    "bench",
+    "completions",
+];
 
 fn check(name: &str, help: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(format!("{name}.txt"));

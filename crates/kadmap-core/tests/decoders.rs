@@ -135,7 +135,7 @@ fn with_unknown_fields(from: &mut Decoder<'_>, to: &mut Encoder<Vec<u8>>) -> usi
         Type::Bytes => drop(to.bytes(from.bytes().unwrap()).unwrap()),
         Type::String => drop(to.str(from.str().unwrap()).unwrap()),
         Type::Bool => drop(to.bool(from.bool().unwrap()).unwrap()),
-        Type::Null => drop(from.null().and_then(|()| Ok(to.null().unwrap())).unwrap()),
+        Type::Null => drop(from.null().map(|()| to.null().unwrap()).unwrap()),
         _ => drop(to.u64(from.u64().unwrap()).unwrap()),
     }
     added

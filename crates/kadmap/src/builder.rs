@@ -255,7 +255,8 @@ impl DhtBuilder {
         let flushed = Arc::new(Notify::new());
         let store = self.open_store(&flushed)?;
         let contacts_file = self.data_dir.as_deref().map(ContactsFile::in_folder);
-        join.known = contacts_file.iter().flat_map(|file| file.load()).map(|contact| contact.address).collect();
+        join.known =
+            contacts_file.iter().flat_map(|file| file.load()).map(|contact| contact.address).collect();
         if join.addresses.is_empty() && !join.known.is_empty() {
             join.timeout = join.timeout.min(KNOWN_CONTACTS_TIMEOUT);
         }
@@ -271,7 +272,9 @@ impl DhtBuilder {
         match joined.await {
             Ok(Ok(())) => Ok(Dht::new(sender, Shared { id, address, places })),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(StartError::Listen { reason: "the node's task ended before it had joined".to_owned() }),
+            Err(_) => {
+                Err(StartError::Listen { reason: "the node's task ended before it had joined".to_owned() })
+            }
         }
     }
 

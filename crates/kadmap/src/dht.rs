@@ -280,7 +280,11 @@ impl Dht {
         Ok(self.ask_node(|reply| Command::Write { record, change, options, reply }).await??)
     }
 
-    pub(crate) async fn read_record(&self, record: RecordId, options: ReadOptions) -> Result<Reading, GetError> {
+    pub(crate) async fn read_record(
+        &self,
+        record: RecordId,
+        options: ReadOptions,
+    ) -> Result<Reading, GetError> {
         let outcome = self.ask_node(|reply| Command::Read { record, options, reply }).await??;
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let unix_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);

@@ -31,12 +31,12 @@ mod value;
 pub use builder::{DEFAULT_PORT, DhtBuilder};
 pub use dht::Dht;
 pub use error::{GetError, PutError, RemoteError, StartError, Stopped};
+pub use kadmap_core::wire::Refusal;
 pub use kadmap_core::wire::StatusReport;
 pub use kadmap_core::{
     Consistency, Contact, Hop, HopOutcome, Key, LookupOutcome, NodeId, ReadError, Version, WriteError,
     WriteOutcome,
 };
-pub use kadmap_core::wire::Refusal;
 pub use kadmap_store::Durability;
 pub use place::Place;
 pub use remote::Remote;

@@ -110,7 +110,6 @@ impl Remote {
     }
 }
 
-
 fn unexpected(response: &Response) -> RemoteError {
     let text = format!("{response:?}");
     let answer = text.split(['(', ' ']).next().unwrap_or_default().to_owned();

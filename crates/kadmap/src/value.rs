@@ -205,7 +205,9 @@ fn split_list(base: &Value) -> Vec<Value> {
         _ => None,
     };
     match parsed {
-        Some(items) => items.into_iter().map(|item| Value::Json(String::from(Box::<str>::from(item)))).collect(),
+        Some(items) => {
+            items.into_iter().map(|item| Value::Json(String::from(Box::<str>::from(item)))).collect()
+        }
         None => vec![base.clone()],
     }
 }
@@ -216,7 +218,8 @@ fn map_of(base: Option<Value>, record: &Record, unix_ms: u64) -> Value {
         Some(Value::Json(text)) => serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(text).ok(),
         _ => None,
     };
-    let raw = |(name, value): (String, Box<RawValue>)| (name, Value::Json(String::from(Box::<str>::from(value))));
+    let raw =
+        |(name, value): (String, Box<RawValue>)| (name, Value::Json(String::from(Box::<str>::from(value))));
     let mut fields: BTreeMap<_, _> = parsed.unwrap_or_default().into_iter().map(raw).collect();
     for item in record.items() {
         let Some(name) = field_name(item) else { continue };

@@ -82,15 +82,20 @@ async fn ipv6_dual_stack_and_hostnames_work() {
 async fn a_dead_address_among_good_ones_does_not_block() {
     let first = node().spawn().await.unwrap();
     let (_socket, dead) = dead_address();
-    let second =
-        node().join([dead, first.address().to_string()]).join_timeout(Duration::from_secs(60)).spawn().await.unwrap();
+    let second = node()
+        .join([dead, first.address().to_string()])
+        .join_timeout(Duration::from_secs(60))
+        .spawn()
+        .await
+        .unwrap();
     share(&second, &first).await;
 }
 
 #[tokio::test]
 async fn only_dead_addresses_are_a_clear_error_after_a_bounded_wait() {
     let (_socket, dead) = dead_address();
-    let error = node().join([dead.clone()]).join_timeout(Duration::from_millis(600)).spawn().await.unwrap_err();
+    let error =
+        node().join([dead.clone()]).join_timeout(Duration::from_millis(600)).spawn().await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot join: {dead}: no answer within 0.6 s"));
 }
 
@@ -167,7 +172,8 @@ async fn a_lone_node_works_and_its_records_spread() {
     first.append("list", &1).await.unwrap();
     let second = node().join([first.address().to_string()]).spawn().await.unwrap();
     let holder = &second;
-    eventually("the newcomer holds the records", || async move { holder.keys().await.unwrap().len() == 2 }).await;
+    eventually("the newcomer holds the records", || async move { holder.keys().await.unwrap().len() == 2 })
+        .await;
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ async fn three() -> Vec<Dht> {
 #[tokio::test]
 async fn values_that_are_empty_or_false_round_trip() {
     let nodes = three().await;
-    for text in ["null", "false", "0", "\"\"", "[]", "{}", "\"żółw 🐢\"", "123456789012345678901234567890"] {
+    for text in ["null", "false", "0", "\"\"", "[]", "{}", "\"żółw 🐢\"", "123456789012345678901234567890"]
+    {
         let value = Value::from_json_text(text).unwrap();
         nodes[0].put_value("value", value.clone()).await.unwrap();
         assert_eq!(nodes[2].get_value("value").await.unwrap(), Some(value), "{text}");
@@ -31,7 +32,8 @@ async fn names_are_told_apart_to_the_last_bit() {
     let long = vec![7u8; 1024];
     let mut flipped = long.clone();
     flipped[1023] ^= 1;
-    let names: Vec<Vec<u8>> = vec![long, flipped, b"a".to_vec(), b"A".to_vec(), Vec::new(), "żółw".into(), vec![0, 255]];
+    let names: Vec<Vec<u8>> =
+        vec![long, flipped, b"a".to_vec(), b"A".to_vec(), Vec::new(), "żółw".into(), vec![0, 255]];
     for (n, name) in names.iter().enumerate() {
         nodes[n % 3].put(name, &n).await.unwrap();
     }

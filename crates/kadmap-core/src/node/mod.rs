@@ -520,9 +520,9 @@ impl<S: RecordStore> Node<S> {
     fn wait_for_large_answer(&mut self, now: Now, from: &NodeId, id: RequestId, bytes: u64) {
         let bytes = bytes.min(self.env.config.limits.record_bytes_max);
         let more = self.env.transfer_time(bytes) + self.env.config.timeouts.timeout_cap;
-        self.env.requests.extend(now.instant, id, from, more);
-        if let Some(Owner::Operation(operation)) =
-            self.env.requests.in_flight(id).map(|request| request.owner)
+        let Some(owner) = self.env.requests.extend(now.instant, id, from, more) else { return };
+        if let Owner::Operation(operation) = owner
+            && self.operations.contains_key(&operation)
         {
             let until = now.instant + more;
             self.extended.entry(operation).and_modify(|at| *at = until.max(*at)).or_insert(until);
@@ -623,7 +623,9 @@ impl<S: RecordStore> Node<S> {
             }
             Operation::Ask { contact } => tell_answer(&mut self.env, id, *contact, signal),
         };
-        if !done {
+        if done {
+            self.extended.remove(&id);
+        } else {
             self.operations.insert(id, operation);
         }
     }

@@ -72,6 +72,11 @@ impl Read {
         if let Some(finder) = &mut self.finder {
             finder.on_signal(env, now, &signal);
         } else {
+            if let (SignalKind::Answer { round_trip, .. }, Some(replicas)) =
+                (&signal.kind, &mut self.replicas)
+            {
+                replicas.pace(env, *round_trip);
+            }
             self.on_replica(signal);
         }
         self.advance(env, now)
@@ -150,11 +155,24 @@ impl Read {
             return Some((contact, Want::Record));
         }
         if enough {
-            return None;
+            // Nobody had it so far: ask also those that let requests be lost, for they may have it all the same.
+            let unheard = if self.has_found() { None } else { self.unasked_closest() };
+            return unheard.map(|contact| (contact, Want::Summary));
         }
         let next = replicas.next_idle(env)?;
         let is_first = self.merged.is_empty() && self.fetching.is_none() && self.unmerged_holder().is_none();
         Some((next, if is_first || next.id == env.own { Want::Record } else { Want::Summary }))
+    }
+
+    /// A node to which the record belongs and that has not been asked, once the responsible ones have answered.
+    fn unasked_closest(&self) -> Option<Contact> {
+        let replicas = self.replicas.as_ref()?;
+        let need = self.consistency.reads_needed(replicas.responsible());
+        if self.answered() < need {
+            return None;
+        }
+        let idle = |replica: &&Replica<Told>| matches!(replica.state, State::Idle);
+        replicas.closest_iter().find(idle).map(|replica| replica.contact)
     }
 
     /// A replica whose version differs from what is merged.

@@ -1,6 +1,9 @@
 //! The nodes responsible for a record, nearest first, and how far each has come in one operation.
 
+use std::time::Duration;
+
 use super::env::Env;
+use super::requests::Waits;
 use crate::wire::RequestId;
 use crate::{Contact, Key, NodeId};
 
@@ -42,7 +45,14 @@ pub(super) enum State<T> {
 pub(super) struct Replicas<T> {
     list: Vec<Replica<T>>,
     replication: usize,
+    /// Whether the first answer has set the pace for the others.
+    paced: bool,
 }
+
+/// How many times the first answer's round trip the others may take before they are hedged.
+const PACE_SLOW_FACTOR: u32 = 3;
+/// And before they count as lost, if that is more than the configured floor.
+const PACE_LOST_FACTOR: u32 = 10;
 
 impl<T> Replicas<T> {
     /// The candidates among `contacts` (nearest first), and this node itself if it is a member.
@@ -57,7 +67,27 @@ impl<T> Replicas<T> {
             let place = list.partition_point(|replica| replica.contact.id.distance(key) < own);
             list.insert(place, replica(env.own_contact()));
         }
-        Self { list, replication: env.config.replication }
+        Self { list, replication: env.config.replication, paced: false }
+    }
+
+    /// Takes the first answer's round trip as the measure for the others: what is known of each from a busier time
+    /// would have them waited for too long when half of them are dead.
+    pub(super) fn pace<S>(&mut self, env: &mut Env<S>, round_trip: Duration) {
+        if std::mem::replace(&mut self.paced, true) {
+            return;
+        }
+        let timeouts = &env.config.timeouts;
+        let waits = Waits {
+            slow_after: PACE_SLOW_FACTOR * round_trip + timeouts.hedge_floor,
+            lost_after: (PACE_LOST_FACTOR * round_trip).max(timeouts.timeout_floor),
+        };
+        for replica in &self.list {
+            if let State::Waiting { request, slow: false } = replica.state
+                && replica.contact.id != env.own
+            {
+                env.requests.hasten(request, waits);
+            }
+        }
     }
 
     /// How many nodes are responsible: those that respond, at most the replication.

@@ -119,16 +119,34 @@ impl Requests {
         }
     }
 
-    /// Grants a request more time, because its answer is known to be on its way.
-    pub(super) fn extend(&mut self, now: Instant, id: RequestId, from: &NodeId, more: Duration) {
-        if let Some(request) = self.in_flight.get_mut(&id)
-            && request.to.id == *from
-        {
-            request.deadline = request.deadline.max(now + more);
-            request.slow = true;
-            let deadline = request.deadline;
-            self.set_timer(id, deadline);
+    /// Grows impatient earlier with a request, because others that were sent with it have been answered.
+    pub(super) fn hasten(&mut self, id: RequestId, waits: Waits) {
+        let Some(request) = self.in_flight.get_mut(&id).filter(|request| request.attempts == 1) else {
+            return;
+        };
+        request.deadline = request.deadline.min(request.sent + waits.lost_after);
+        let slow = request.sent + waits.slow_after;
+        let timer = if request.slow { request.deadline } else { slow.min(request.timer) };
+        if timer < request.timer {
+            self.set_timer(id, timer);
         }
+    }
+
+    /// Grants a request more time, because its answer is known to be on its way; tells whose it is, unless it was not
+    /// asked of that node.
+    pub(super) fn extend(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        from: &NodeId,
+        more: Duration,
+    ) -> Option<Owner> {
+        let request = self.in_flight.get_mut(&id).filter(|request| request.to.id == *from)?;
+        request.deadline = request.deadline.max(now + more);
+        request.slow = true;
+        let (deadline, owner) = (request.deadline, request.owner);
+        self.set_timer(id, deadline);
+        Some(owner)
     }
 
     pub(super) fn in_flight(&self, id: RequestId) -> Option<&InFlight> {
@@ -219,6 +237,22 @@ mod tests {
         assert_eq!(requests.pop_overdue(at(60)), Some((id, Overdue::Lost)));
         assert_eq!(requests.remove(id).map(|request| request.attempts), Some(2));
         assert_eq!((requests.len(), requests.next_timer()), (0, None));
+    }
+
+    #[test]
+    fn a_hastened_request_is_slow_and_lost_earlier_but_never_later() {
+        let mut requests = Requests::default();
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        requests.hasten(
+            id,
+            Waits { slow_after: Duration::from_millis(9), lost_after: Duration::from_millis(90) },
+        );
+        assert_eq!(requests.next_timer(), Some(at(2)), "not later");
+        requests
+            .hasten(id, Waits { slow_after: Duration::from_millis(1), lost_after: Duration::from_millis(9) });
+        assert_eq!(requests.pop_overdue(at(1)), Some((id, Overdue::Slow)));
+        assert_eq!(requests.pop_overdue(at(8)), None);
+        assert_eq!(requests.pop_overdue(at(9)), Some((id, Overdue::Lost)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::env::{AfterFlush, Env};
+use super::env::{AfterFlush, Env, LARGE_BYTES};
 use super::finder::Finder;
 use super::read::{Read, ReadResult};
 use super::replicas::{Replicas, State};
@@ -83,6 +83,7 @@ impl Write {
         if let Some(finder) = &mut self.finder {
             finder.on_signal(env, now, &signal);
         } else {
+            self.pace(env, &signal);
             self.on_replica(signal);
         }
         self.advance(env, now)
@@ -148,6 +149,16 @@ impl Write {
     pub(super) fn expire<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
         let error = self.too_few_acks();
         self.finish(env, now, Err(error));
+    }
+
+    fn pace<S>(&mut self, env: &mut Env<S>, signal: &Signal) {
+        // A large value takes its time on each link; the first to arrive is no measure.
+        let is_small = self.change.value_bytes() as u64 <= LARGE_BYTES;
+        if let (SignalKind::Answer { round_trip, .. }, Some(replicas), true) =
+            (&signal.kind, &mut self.replicas, is_small)
+        {
+            replicas.pace(env, *round_trip);
+        }
     }
 
     fn on_replica(&mut self, signal: Signal) {

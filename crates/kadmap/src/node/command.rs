@@ -2,8 +2,8 @@
 
 use kadmap_core::wire::{PeerReport, Request, Response};
 use kadmap_core::{
-    AskError, Change, Contact, Key, LookupOutcome, OperationId, ReadError, ReadOptions, ReadOutcome, RecordId,
-    WriteError, WriteOptions, WriteOutcome,
+    AskError, Change, Contact, Key, LookupOutcome, OperationId, ReadError, ReadOptions, ReadOutcome,
+    RecordId, WriteError, WriteOptions, WriteOutcome,
 };
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -28,13 +28,38 @@ pub(crate) enum Command {
         options: WriteOptions,
         reply: oneshot::Sender<Result<WriteOutcome, WriteError>>,
     },
-    Read { record: RecordId, options: ReadOptions, reply: oneshot::Sender<Result<ReadOutcome, ReadError>> },
-    Lookup { target: Key, reply: oneshot::Sender<LookupOutcome> },
-    Scan { pages: mpsc::UnboundedSender<ScanPage> },
-    ContinueScan { operation: OperationId },
-    Ask { contact: Contact, request: Request, reply: oneshot::Sender<Answer> },
-    Names { after: Option<RecordId>, limit: usize, reply: oneshot::Sender<(Vec<RecordId>, Option<RecordId>)> },
-    Peers { reply: oneshot::Sender<Vec<PeerReport>> },
-    Status { reply: oneshot::Sender<Status> },
-    Leave { reply: oneshot::Sender<u64> },
+    Read {
+        record: RecordId,
+        options: ReadOptions,
+        reply: oneshot::Sender<Result<ReadOutcome, ReadError>>,
+    },
+    Lookup {
+        target: Key,
+        reply: oneshot::Sender<LookupOutcome>,
+    },
+    Scan {
+        pages: mpsc::UnboundedSender<ScanPage>,
+    },
+    ContinueScan {
+        operation: OperationId,
+    },
+    Ask {
+        contact: Contact,
+        request: Request,
+        reply: oneshot::Sender<Answer>,
+    },
+    Names {
+        after: Option<RecordId>,
+        limit: usize,
+        reply: oneshot::Sender<(Vec<RecordId>, Option<RecordId>)>,
+    },
+    Peers {
+        reply: oneshot::Sender<Vec<PeerReport>>,
+    },
+    Status {
+        reply: oneshot::Sender<Status>,
+    },
+    Leave {
+        reply: oneshot::Sender<u64>,
+    },
 }

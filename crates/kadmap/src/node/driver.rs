@@ -15,9 +15,9 @@ use super::command::Command;
 use super::contacts_file::ContactsFile;
 use super::join::{Join, JoinPlan, Step};
 use super::waiters::{Delivered, Waiter, Waiters};
+use crate::Status;
 use crate::error::StartError;
 use crate::transport::{Transport, TransportEvent};
-use crate::Status;
 
 /// Commands taken up in one turn: what one turn emits shares packets, and no caller waits longer than this many.
 const COMMANDS_PER_TURN: usize = 256;
@@ -48,7 +48,10 @@ enum Stage {
     /// Getting to know the swarm, then serving.
     Member,
     /// Handing over; gives up at the time given.
-    Leaving { reply: Option<oneshot::Sender<u64>>, until: Instant },
+    Leaving {
+        reply: Option<oneshot::Sender<u64>>,
+        until: Instant,
+    },
     Ended,
 }
 
@@ -71,6 +74,8 @@ pub(crate) struct Driver {
 }
 
 /// Why the loop woke up.
+// It lives for one match; a box would cost an allocation for each command.
+#[expect(clippy::large_enum_variant)]
 enum Wake {
     Network,
     Command(Option<Command>),

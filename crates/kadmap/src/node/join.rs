@@ -57,7 +57,11 @@ impl Join {
             return Step::StartAlone;
         }
         if !self.plan.retry && (now >= self.deadline || self.is_hopeless()) {
-            return if self.plan.addresses.is_empty() { Step::StartAlone } else { Step::GiveUp(self.error()) };
+            return if self.plan.addresses.is_empty() {
+                Step::StartAlone
+            } else {
+                Step::GiveUp(self.error())
+            };
         }
         if self.redial_at.take_if(|at| *at <= now).is_none() {
             return Step::Wait;
@@ -98,7 +102,8 @@ impl Join {
                 }
                 Some(reason) => reason.to_string(),
             };
-            let address = if *text == address.to_string() { text.clone() } else { format!("{text} ({address})") };
+            let address =
+                if *text == address.to_string() { text.clone() } else { format!("{text} ({address})") };
             JoinAttempt { address, reason }
         };
         StartError::Join { attempts: self.plan.addresses.iter().map(attempt).collect() }

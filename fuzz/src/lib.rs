@@ -1,0 +1,8 @@
+//! What the fuzzers share.
+
+mod source;
+mod speech;
+mod world;
+
+pub use source::Source;
+pub use world::World;

@@ -1,0 +1,134 @@
+//! Messages drawn from a fuzzer's bytes: well formed, not well meant.
+
+use kadmap_core::wire::{
+    Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
+    Ping, Put, PutMode, Refusal, Request, Response, StatusReport, Stored, Summary, Want, WireContact,
+};
+use kadmap_core::{Contact, Shape, Stamp, Version};
+
+use crate::Source;
+
+/// What a peer may ask.
+pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
+    match source.below(10) {
+        0 => Request::Ping(Ping { payload: source.name() }),
+        1 => Request::FindNode(FindNode { target: source.key(), count: source.byte().into() }),
+        2 => {
+            let want = source.one_of([Want::Record, Want::Summary]);
+            Request::Get(Get { key: source.key(), name: source.name(), want })
+        }
+        3 | 4 => Request::Put(put(source)),
+        5 => {
+            let after_name = if source.byte() % 2 == 0 { None } else { Some(source.name()) };
+            let (from, to) = (source.key(), source.key());
+            Request::Names(Names { from, to, after_name, limit: source.byte().into() })
+        }
+        6 => Request::Status(Empty {}),
+        7 => {
+            let after = if source.byte() % 2 == 0 { None } else { Some(contact(source, contacts).0.id) };
+            Request::Peers(Peers { after })
+        }
+        8 => Request::Leave(Empty {}),
+        _ => Request::Unknown(source.byte() % 0x40 + 0x40),
+    }
+}
+
+/// What a peer may answer, fitting or not.
+pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Contact]) -> Response {
+    // Mostly of the kind that was asked for: the others are dropped early.
+    let fitting = match asked {
+        Request::Ping(_) => 0,
+        Request::FindNode(_) => 1,
+        Request::Get(_) => 2,
+        Request::Put(_) => 4,
+        Request::Names(_) => 6,
+        Request::Status(_) => 7,
+        Request::Peers(_) => 8,
+        Request::Leave(_) => 9,
+        Request::Unknown(_) => 11,
+    };
+    let kind = match source.below(8) {
+        0 => source.below(13),
+        1 if fitting == 2 || fitting == 4 => fitting + 1,
+        2 if fitting == 2 => 10,
+        _ => fitting,
+    };
+    match kind {
+        0 => Response::Pong(Ping { payload: source.name() }),
+        1 => Response::Nodes(Nodes { contacts: many(source, |source| contact(source, contacts)) }),
+        2 => {
+            let record = source.record();
+            let honest = source.byte() % 4 != 0;
+            let version = if honest { record.head().version } else { version(source) };
+            Response::Found(Found { version, record })
+        }
+        3 => Response::Summary(Summary { version: version(source), bytes: source.short().into() }),
+        4 => Response::Stored(Stored { version: version(source) }),
+        5 => Response::Refused(refusal(source)),
+        6 => {
+            let entries = many(source, name_entry);
+            let last =
+                if source.byte() % 2 == 0 { entries.last().cloned() } else { Some(name_entry(source)) };
+            Response::Names(NamesPage { entries, more: source.byte() % 2 == 0, last })
+        }
+        7 => Response::Status(StatusReport::default()),
+        8 => {
+            let peers = many(source, |source| PeerReport {
+                contact: contact(source, contacts),
+                rtt_us: None,
+                live: true,
+            });
+            Response::Peers(PeerList { peers, more: source.byte() % 2 == 0 })
+        }
+        9 => Response::Left(Empty {}),
+        10 => Response::Coming(Coming { bytes: size(source) }),
+        11 => Response::Unsupported(Empty {}),
+        _ => Response::Unknown(source.byte() | 0xc0),
+    }
+}
+
+fn put(source: &mut Source<'_>) -> Put {
+    let (key, name, delta) = (source.key(), source.name(), source.record());
+    let if_newest = if source.byte() % 4 == 0 { Some(source.stamp()) } else { None };
+    Put { key, name, mode: source.one_of([PutMode::Publish, PutMode::Replicate]), delta, if_newest }
+}
+
+fn refusal(source: &mut Source<'_>) -> Refusal {
+    let shapes = [Shape::Value, Shape::List, Shape::Map];
+    match source.below(7) {
+        0 => Refusal::Superseded {
+            newest: source.one_of([Stamp::MIN, Stamp { time: u64::MAX, writer: u64::MAX }]),
+        },
+        1 => Refusal::Superseded { newest: source.stamp() },
+        2 => Refusal::WrongShape { wanted: source.one_of(shapes), found: source.one_of(shapes) },
+        3 => Refusal::Conflict { found: version(source) },
+        4 => Refusal::TooLarge { bytes: size(source), bytes_max: size(source) },
+        5 => Refusal::ClockAhead { ahead_ms: size(source), ahead_ms_max: size(source) },
+        _ => source.one_of([&Refusal::Full { bytes_max: 0 }, &Refusal::StorageFailed]).clone(),
+    }
+}
+
+fn name_entry(source: &mut Source<'_>) -> NameEntry {
+    NameEntry { key: source.key(), name: source.name() }
+}
+
+fn version(source: &mut Source<'_>) -> Version {
+    Version::from_bytes([source.byte() % 4; 16])
+}
+
+fn size(source: &mut Source<'_>) -> u64 {
+    u64::from(source.short()) << (source.byte() % 49)
+}
+
+fn many<T>(source: &mut Source<'_>, mut one: impl FnMut(&mut Source<'_>) -> T) -> Vec<T> {
+    (0..source.below(32)).map(|_| one(source)).collect()
+}
+
+/// One of the known contacts, now and then at another address.
+fn contact(source: &mut Source<'_>, contacts: &[Contact]) -> WireContact {
+    let mut contact = contacts[source.below(contacts.len())];
+    if source.byte() % 8 == 0 {
+        contact.address.set_port(source.short());
+    }
+    WireContact(contact)
+}
