@@ -80,7 +80,7 @@ async fn no_acknowledged_write_is_missing_after_a_crash() {
         std::env::var("KADMAP_LONG_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     let folder = tempfile::tempdir().unwrap();
     let acknowledged = Arc::new(Acknowledged::default());
-    let mut next = vec![0; WRITERS];
+    let mut next = [0; WRITERS];
     for round in 0..rounds {
         let node = Node::start(&["--data", text(folder.path()), "--durability", "synced"]);
         let dht = client(&node).await;

@@ -18,15 +18,16 @@ pub enum Role {
 
 /// How many of the responsible nodes an operation waits for.
 ///
-/// With n responsible nodes that exist, n at most the replication: a quorum of writers is two thirds of n rounded up,
-/// a quorum of readers is n minus that plus 1, so that every reader meets every acknowledged writer (Gifford, 1979).
+/// With n responsible nodes that exist, n at most the replication: a quorum of writers is two thirds of n rounded down,
+/// but more than half, a quorum of readers is n minus that plus 1, so that every reader meets every acknowledged writer
+/// (Gifford, 1979).
 /// Two thirds rather than half, because a write goes to all n in any case, reads are the more frequent, and an
 /// acknowledged write is then safer.
 ///
 /// ```
 /// use kadmap_core::Consistency;
-/// assert_eq!(Consistency::Quorum.writes_needed(20), 14);
-/// assert_eq!(Consistency::Quorum.reads_needed(20), 7);
+/// assert_eq!(Consistency::Quorum.writes_needed(20), 13);
+/// assert_eq!(Consistency::Quorum.reads_needed(20), 8);
 /// assert_eq!(Consistency::Quorum.writes_needed(1), 1);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -45,7 +46,7 @@ impl Consistency {
     pub fn writes_needed(self, nodes: usize) -> usize {
         match self {
             Self::One => 1,
-            Self::Quorum => (2 * nodes).div_ceil(3).max(1),
+            Self::Quorum => (2 * nodes / 3).max(nodes / 2 + 1),
             Self::All => nodes.max(1),
         }
     }

@@ -314,7 +314,7 @@ impl<S: RecordStore> Env<S> {
         }
         // A tombstone makes room in time, but only where there is something to bury.
         let only_buries = delta.items().len() == 0 && delta.base().is_some_and(|base| base.payload.is_none());
-        if !(only_buries && !head.version.is_absent()) {
+        if !only_buries || head.version.is_absent() {
             let stored = self.store.usage().bytes + id.name.len() as u64;
             if stored.saturating_add(added as u64) > limits.store_bytes_max {
                 return Err(Refusal::Full { bytes_max: limits.store_bytes_max });
