@@ -1,4 +1,12 @@
 //! The kadmap protocol as a pure state machine.
+//!
+//! Deterministic: no sockets, no clock, no threads, no randomness of the operating system.
+//! [`Node`] is driven by a caller that has those: it hands in messages and the time, takes out actions and events,
+//! and calls again when the node asked to be called.
+//! The same seed and the same inputs give the same outputs, so what a simulation shows holds for production.
+//!
+//! The parts stand on their own: [`RoutingTable`] and [`Lookup`] know nothing of records, [`Record`] nothing of
+//! nodes, and records are kept through [`RecordStore`], which `kadmap-store` implements.
 
 mod config;
 mod contact;

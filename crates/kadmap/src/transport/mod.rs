@@ -25,8 +25,6 @@ mod timers;
 mod transport;
 
 #[cfg(test)]
-mod speed;
-#[cfg(test)]
 mod tests;
 
 pub(crate) use config::TransportConfig;
