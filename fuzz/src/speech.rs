@@ -1,8 +1,9 @@
 //! Messages drawn from a fuzzer's bytes: well formed, not well meant.
 
 use kadmap_core::wire::{
-    Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
-    Ping, Put, PutMode, Refusal, Request, Response, StatusReport, Stored, Summary, Want, WireContact,
+    Coming, Compare, Empty, FindNode, Found, Get, Lacking, NameEntry, Names, NamesPage, Nodes, PeerList,
+    PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport, Stored,
+    Summary, Want, WireContact,
 };
 use kadmap_core::{Contact, Shape, Stamp, Version};
 
@@ -10,7 +11,7 @@ use crate::Source;
 
 /// What a peer may ask.
 pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
-    match source.below(10) {
+    match source.below(11) {
         0 => Request::Ping(Ping { payload: source.name() }),
         1 => Request::FindNode(FindNode { target: source.key(), count: source.byte().into() }),
         2 => {
@@ -29,6 +30,14 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
             Request::Peers(Peers { after })
         }
         8 => Request::Leave(Empty {}),
+        9 => {
+            let state = |source: &mut Source<'_>| RecordState {
+                key: source.key(),
+                name: source.name(),
+                version: version(source),
+            };
+            Request::Compare(Compare { records: many(source, state) })
+        }
         _ => Request::Unknown(source.byte() % 0x40 + 0x40),
     }
 }
@@ -46,9 +55,10 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         Request::Peers(_) => 8,
         Request::Leave(_) => 9,
         Request::Unknown(_) => 11,
+        Request::Compare(_) => 13,
     };
     let kind = match source.below(8) {
-        0 => source.below(13),
+        0 => source.below(14),
         1 if fitting == 2 || fitting == 4 => fitting + 1,
         2 if fitting == 2 => 10,
         _ => fitting,
@@ -83,6 +93,7 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         9 => Response::Left(Empty {}),
         10 => Response::Coming(Coming { bytes: size(source) }),
         11 => Response::Unsupported(Empty {}),
+        13 => Response::Lacking(Lacking { indices: many(source, |source| source.short().into()) }),
         _ => Response::Unknown(source.byte() | 0xc0),
     }
 }
@@ -95,7 +106,7 @@ fn put(source: &mut Source<'_>) -> Put {
 
 fn refusal(source: &mut Source<'_>) -> Refusal {
     let shapes = [Shape::Value, Shape::List, Shape::Map];
-    match source.below(7) {
+    match source.below(8) {
         0 => Refusal::Superseded {
             newest: source.one_of([Stamp::MIN, Stamp { time: u64::MAX, writer: u64::MAX }]),
         },
@@ -104,6 +115,7 @@ fn refusal(source: &mut Source<'_>) -> Refusal {
         3 => Refusal::Conflict { found: version(source) },
         4 => Refusal::TooLarge { bytes: size(source), bytes_max: size(source) },
         5 => Refusal::ClockAhead { ahead_ms: size(source), ahead_ms_max: size(source) },
+        6 => Refusal::Rejected { reason: "no".into() },
         _ => source.one_of([&Refusal::Full { bytes_max: 0 }, &Refusal::StorageFailed]).clone(),
     }
 }

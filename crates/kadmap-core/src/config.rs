@@ -153,6 +153,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the node says of its software in its status.
     pub software: String,
+    /// What else it tells everyone who asks for its status: free text, JSON by convention. Default: empty.
+    pub info: String,
 }
 
 impl Default for Config {
@@ -180,6 +182,7 @@ impl Default for Config {
             expire_interval: Duration::from_secs(1),
             limits: Limits::default(),
             software: concat!("kadmap/", env!("CARGO_PKG_VERSION")).to_owned(),
+            info: String::new(),
         }
     }
 }

@@ -71,6 +71,12 @@ pub enum StoreError {
     /// Fetch it again from the swarm.
     #[error("the stored record does not match its checksum and was set aside")]
     Damaged,
+    /// The store does not want this one write; nothing changed and the store is as good as before.
+    #[error("rejected: {reason}")]
+    Rejected {
+        /// Why, for the writer.
+        reason: String,
+    },
     /// The disk refused; nothing changed. The node stops acknowledging writes and keeps serving what it can read.
     #[error("storage failed: {reason}")]
     Failed {

@@ -316,6 +316,35 @@ fn what_is_too_large_never_travels() {
 }
 
 #[test]
+fn a_large_record_whose_transfer_breaks_off_is_fetched_from_another_holder() {
+    let mut network = swarm(31, 12, &Config { replication: 4, ..Config::default() });
+    let large = "x".repeat(5_000);
+    put(&mut network, 0, "large", &large);
+    network.link.loss = 0.2;
+    for n in 0..60 {
+        let start = network.now();
+        assert_eq!(value(&mut network, n % 12, "large").as_deref(), Some(&*large), "read {n}");
+        let took = network.now().since(start);
+        assert!(took < Duration::from_secs(3), "read {n} took {took:?} of virtual time");
+    }
+}
+
+#[test]
+fn a_node_that_joins_is_sent_only_what_it_lacks() {
+    let mut network = swarm(32, 6, &Config::default());
+    for n in 0..300 {
+        put(&mut network, n % 6, &format!("key {n}"), &n.to_string());
+    }
+    let sent =
+        |network: &Network| (0..6).map(|node| network.node(node).counters().requests_sent).sum::<u64>();
+    let before = sent(&network);
+    network.run_for(Duration::from_secs(3));
+    // Everyone came at nearly the same time, so everyone offers; nobody lacks anything.
+    let after = sent(&network) - before;
+    assert!(after < 150, "{after} requests although nothing was lacking");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     let run = |seed| {
         let mut network = swarm(seed, 16, &Config::default());

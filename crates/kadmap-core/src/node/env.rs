@@ -51,6 +51,8 @@ pub(super) struct Env<S> {
     pub(super) after_flush: VecDeque<(Ticket, AfterFlush)>,
     /// Contacts we were told of and have room for.
     pub(super) hearsay: VecDeque<Contact>,
+    /// Whether this node has come with nothing and still gets to know the swarm: whom it meets was there before it.
+    pub(super) is_newcomer: bool,
     /// Contacts that are new or back, and have not been handed their records.
     pub(super) arrived: Vec<Contact>,
     /// Contacts that fell silent or left, whose records lack a replica.
@@ -149,7 +151,7 @@ impl<S> Env<S> {
         }
         let admission = self.table.verified(now.instant, contact);
         let is_new = matches!(admission, Admission::Added { .. });
-        if is_new || heard == Heard::Back {
+        if !self.is_newcomer && (is_new || heard == Heard::Back) {
             self.departed.retain(|id| *id != contact.id);
             self.arrived.retain(|known| known.id != contact.id);
             self.arrived.push(contact);

@@ -3,14 +3,19 @@
 //! When a node arrives that belongs to the closest of a record, the closest of the others hands it over; when one
 //! departs, the closest holder gives the record to the node that moves up.
 //! One sweep over the store serves all arrivals and departures since the last one, a page at a time.
+//! Before a record travels, its receiver is asked whether it lacks it: most often a writer was faster, and a line in a
+//! list costs a fiftieth of a copy.
 
-use crate::record::Record;
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::record::{Record, Version};
 use crate::store::{RecordId, RecordStore};
-use crate::wire::{Put, PutMode, Request};
+use crate::wire::{Compare, Put, PutMode, RecordState, Request, RequestId, Response};
 use crate::{Contact, Instant, NodeId, Now};
 
 use super::env::Env;
 use super::requests::Owner;
+use super::signal::{Signal, SignalKind};
 
 /// Records looked at in one turn: at a few microseconds each a turn stays below a millisecond.
 const RECORDS_PER_TURN: usize = 128;
@@ -23,6 +28,11 @@ pub(super) struct Handover {
     /// When the next sweep for departures starts, if any are known.
     departures_at: Option<Instant>,
     sweep: Option<Sweep>,
+    /// What was offered in each comparison that is not answered yet.
+    offered: BTreeMap<RequestId, Vec<RecordId>>,
+    /// Records that a receiver said it lacks, not sent yet: at most a page for each receiver.
+    lacking: VecDeque<(RecordId, Contact)>,
+    /// Copies sent and not answered.
     in_flight: usize,
     pub(super) handed_over: u64,
 }
@@ -40,8 +50,11 @@ struct Sweep {
 impl Handover {
     /// When there is something to do next.
     pub(super) fn next_timer<S>(&self, env: &Env<S>, now: Instant) -> Option<Instant> {
-        if self.sweep.is_some() {
+        if !self.lacking.is_empty() {
             return (self.in_flight < env.config.handover_in_flight_max).then_some(now);
+        }
+        if self.sweep.is_some() {
+            return self.offered.is_empty().then_some(now);
         }
         self.arrivals_at.into_iter().chain(self.departures_at).min()
     }
@@ -52,8 +65,9 @@ impl Handover {
         if self.sweep.is_none() {
             self.start(env, now);
         }
-        if self.sweep.is_some() && self.in_flight < env.config.handover_in_flight_max {
-            self.turn(env, now);
+        self.hand_over(env, now);
+        if self.lacking.is_empty() && self.offered.is_empty() {
+            self.offer_next_page(env, now);
         }
     }
 
@@ -82,13 +96,32 @@ impl Handover {
 
     /// Whether nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.sweep.is_none() && self.in_flight == 0
+        self.sweep.is_none() && self.offered.is_empty() && self.lacking.is_empty() && self.in_flight == 0
     }
 
-    /// Takes note that one handed record was answered for, or given up.
-    pub(super) fn on_answer(&mut self, stored: bool) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.handed_over += u64::from(stored);
+    /// Takes note of what became of an offer or of a copy.
+    pub(super) fn on_signal(&mut self, signal: Signal) {
+        if !signal.kind.is_final() {
+            return;
+        }
+        let Some(offered) = self.offered.remove(&signal.request) else {
+            let stored = matches!(signal.kind, SignalKind::Answer { response: Response::Stored(_), .. });
+            self.in_flight = self.in_flight.saturating_sub(1);
+            self.handed_over += u64::from(stored);
+            return;
+        };
+        match signal.kind {
+            SignalKind::Answer { response: Response::Lacking(lacking), .. } => {
+                let indices = lacking.indices.into_iter().take(offered.len());
+                let lacking = indices.filter_map(|index| offered.get(usize::try_from(index).ok()?));
+                self.lacking.extend(lacking.map(|id| (id.clone(), signal.from)));
+            }
+            // Whoever cannot compare is sent everything.
+            SignalKind::Answer { .. } => {
+                self.lacking.extend(offered.into_iter().map(|id| (id, signal.from)));
+            }
+            _ => {}
+        }
     }
 
     fn start<S>(&mut self, env: &mut Env<S>, now: Now) {
@@ -101,34 +134,49 @@ impl Handover {
         }
     }
 
-    /// Looks at the next page of records.
-    fn turn<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+    /// Looks at the next page of records and asks their receivers which of them they lack.
+    fn offer_next_page<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
         let Some(sweep) = self.sweep.take() else { return };
         let page = env.store.heads(sweep.after.as_ref(), RECORDS_PER_TURN).unwrap_or_default();
         let Some((last, _)) = page.last() else { return };
         let after = Some(last.clone());
-        for (id, _) in &page {
+        let mut offers: BTreeMap<Contact, Vec<(RecordId, Version)>> = BTreeMap::new();
+        for (id, head) in &page {
             for to in sweep.receivers(env, id) {
-                self.hand_over(env, now, id, to);
+                offers.entry(to).or_default().push((id.clone(), head.version));
             }
+        }
+        for (to, records) in offers {
+            self.offer(env, now, to, records);
         }
         self.sweep = Some(Sweep { after, ..sweep });
     }
 
-    fn hand_over<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, id: &RecordId, to: Contact) {
-        let (_, record): (_, Record) = env.load_here(id);
-        if record.is_empty() {
-            return;
-        }
-        let put = Put {
+    fn offer<S>(&mut self, env: &mut Env<S>, now: Now, to: Contact, records: Vec<(RecordId, Version)>) {
+        let state = |(id, version): &(RecordId, Version)| RecordState {
             key: id.key,
             name: id.name.clone(),
-            mode: PutMode::Replicate,
-            delta: record,
-            if_newest: None,
+            version: *version,
         };
-        self.in_flight += 1;
-        env.request(now, to, Request::Put(put), Owner::Handover);
+        let compare = Compare { records: records.iter().map(state).collect() };
+        let request = env.request(now, to, Request::Compare(compare), Owner::Handover);
+        self.offered.insert(request, records.into_iter().map(|(id, _)| id).collect());
+    }
+
+    /// Sends what is lacking, as far as the bound allows.
+    fn hand_over<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+        while self.in_flight < env.config.handover_in_flight_max
+            && let Some((id, to)) = self.lacking.pop_front()
+        {
+            let (_, delta): (_, Record) = env.load_here(&id);
+            if delta.is_empty() {
+                continue;
+            }
+            let mode = PutMode::Replicate;
+            let put = Put { key: id.key, name: id.name, mode, delta, if_newest: None };
+            self.in_flight += 1;
+            env.request(now, to, Request::Put(put), Owner::Handover);
+        }
     }
 }
 

@@ -147,6 +147,7 @@ impl<S: RecordStore> Node<S> {
             background: Background::default(),
             after_flush: VecDeque::new(),
             hearsay: VecDeque::new(),
+            is_newcomer: false,
             arrived: Vec::new(),
             departed: Vec::new(),
             large_gets: VecDeque::new(),
@@ -246,6 +247,7 @@ impl<S: RecordStore> Node<S> {
     /// Comes to know the swarm from contacts that have proved themselves, or starts one when there are none;
     /// [`Event::Joined`] tells when it is done.
     pub fn join(&mut self, now: Now, contacts: &[Contact]) {
+        self.env.is_newcomer = !contacts.is_empty() && self.env.store.usage().records == 0;
         for contact in contacts {
             self.env.verified(now, *contact);
         }
@@ -591,12 +593,8 @@ impl<S: RecordStore> Node<S> {
             }
             Owner::Background => self.go_on_leaving(now),
             Owner::Handover => {
-                if signal.kind.is_final() {
-                    let stored =
-                        matches!(signal.kind, SignalKind::Answer { response: Response::Stored(_), .. });
-                    self.handover.on_answer(stored);
-                    self.go_on_leaving(now);
-                }
+                self.handover.on_signal(signal);
+                self.go_on_leaving(now);
             }
         }
     }

@@ -109,13 +109,14 @@ impl Read {
 
     fn on_replica(&mut self, signal: Signal) {
         let Some(replicas) = &mut self.replicas else { return };
+        // Whatever has come of it: if the record is not here now, another holder may be asked for it.
+        if self.fetching == Some(signal.from.id) {
+            self.fetching = None;
+        }
         if matches!(signal.kind, SignalKind::Lost) {
             return replicas.set_unresponsive(&signal.from.id);
         }
         let Some(state) = replicas.asked_mut(&signal.from.id, signal.request) else { return };
-        if self.fetching == Some(signal.from.id) {
-            self.fetching = None;
-        }
         match signal.kind {
             SignalKind::Answer { response: Response::Found(found), .. } => {
                 *state = State::Done(Told { version: found.version, merged: true });

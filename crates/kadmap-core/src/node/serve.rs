@@ -8,9 +8,9 @@ use crate::operation::Event;
 use crate::record::{Head, OVERHEAD_BYTES, Record, Shape, Stamp, Version};
 use crate::store::{RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
-    Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
-    Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored as StoredBody, Summary, Want,
-    WireContact,
+    Coming, Compare, Empty, FindNode, Found, Get, Lacking, NameEntry, Names, NamesPage, Nodes, PeerList,
+    PeerReport, Peers, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport,
+    Stored as StoredBody, Summary, Want, WireContact,
 };
 use crate::{Contact, Key, NodeId, Now};
 
@@ -55,6 +55,7 @@ impl<S: RecordStore> Env<S> {
                 }
                 Err(refusal) => Response::Refused(refusal),
             },
+            Request::Compare(compare) => self.serve_compare(&compare),
             Request::Names(names) => Response::Names(self.names_here(now, &names)),
             Request::Status(_) => Response::Status(self.status(now)),
             Request::Peers(peers) => self.serve_peers(&peers),
@@ -128,6 +129,8 @@ impl<S: RecordStore> Env<S> {
             puts_refused: self.counters.puts_refused,
             uptime_ms: now.instant.since(self.counters.started).as_millis() as u64,
             replication: self.config.replication as u64,
+            info: self.config.info.clone(),
+            value_bytes_max: self.config.limits.value_bytes_max as u64,
         }
     }
 
@@ -192,6 +195,22 @@ impl<S: RecordStore> Env<S> {
         Response::Found(Found { version, record })
     }
 
+    /// The places in the list of records that this node does not hold in the state named.
+    fn serve_compare(&mut self, compare: &Compare) -> Response {
+        let records = compare.records.iter().take(self.config.limits.names_per_page_max);
+        let mut indices = Vec::new();
+        for (index, offered) in (0..).zip(records) {
+            let id = RecordId { key: offered.key, name: offered.name.clone() };
+            // A store that fails reports itself and takes nothing.
+            if let Ok(head) = self.head_here(&id)
+                && head.unwrap_or_default().version != offered.version
+            {
+                indices.push(index);
+            }
+        }
+        Response::Lacking(Lacking { indices })
+    }
+
     /// The names held here in a range.
     pub(super) fn names_here(&mut self, now: Now, names: &Names) -> NamesPage {
         let limit = (names.limit as usize).clamp(1, self.config.limits.names_per_page_max);
@@ -214,13 +233,14 @@ impl<S: RecordStore> Env<S> {
                 self.storage_failed(id, error);
                 Ok(None)
             }
-            StoreError::Failed { .. } => Err(self.storage_failed(id, error)),
+            StoreError::Failed { .. } | StoreError::Rejected { .. } => Err(self.storage_failed(id, error)),
         })
     }
 
     /// Reports a store's error; a damaged record is fetched again from the swarm.
     fn storage_failed(&mut self, id: &RecordId, error: StoreError) -> Refusal {
         let event = match error {
+            StoreError::Rejected { reason } => return Refusal::Rejected { reason },
             StoreError::Damaged => Event::Damaged { record: id.clone() },
             StoreError::Failed { reason } => Event::StorageFailed { reason },
         };

@@ -129,6 +129,7 @@ impl Upkeep {
 
     /// This node knows its swarm, or is the first of it.
     pub(super) fn joined<S>(&mut self, env: &mut Env<S>, now: Now) {
+        env.is_newcomer = false;
         self.stage = Stage::Joined;
         env.table.mark_filled();
         self.refresh_at = Some(now.instant + FIRST_REFRESH);

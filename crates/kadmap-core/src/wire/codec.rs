@@ -79,6 +79,7 @@ kinds! { Request, request_kind, encode_request, decode_request:
     0x06 => Status,
     0x07 => Peers,
     0x08 => Leave,
+    0x09 => Compare,
 }
 
 kinds! { Response, response_kind, encode_response, decode_response:
@@ -90,6 +91,7 @@ kinds! { Response, response_kind, encode_response, decode_response:
     0x86 => Status,
     0x87 => Peers,
     0x88 => Left,
+    0x89 => Lacking,
     0x90 => Summary,
     0x91 => Refused,
     0x92 => Coming,

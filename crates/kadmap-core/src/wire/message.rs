@@ -52,6 +52,8 @@ pub enum Request {
     Get(Get),
     /// Merge this into the record.
     Put(Put),
+    /// Which of these records do you lack?
+    Compare(Compare),
     /// Which names do you hold in this range?
     Names(Names),
     /// How are you?
@@ -79,6 +81,8 @@ pub enum Response {
     Stored(Stored),
     /// To [`Request::Put`]: it is not held, and why.
     Refused(Refusal),
+    /// To [`Request::Compare`].
+    Lacking(Lacking),
     /// To [`Request::Names`].
     Names(NamesPage),
     /// To [`Request::Status`].
@@ -223,6 +227,39 @@ pub struct Stored {
     pub version: Version,
 }
 
+/// A record and the state it is in.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RecordState {
+    /// Its place.
+    #[n(0)]
+    pub key: Key,
+    /// Its name.
+    #[cbor(n(1), with = "crate::record::cbor_bytes")]
+    pub name: Bytes,
+    /// Its state.
+    #[n(2)]
+    pub version: Version,
+}
+
+/// Asks which records the other node does not hold in the state named.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Compare {
+    /// The records as the asking node holds them.
+    #[n(0)]
+    pub records: Vec<RecordState>,
+}
+
+/// Which records of a comparison are not there, or are in another state.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Lacking {
+    /// Their places in the list that was sent, counted from 0.
+    #[n(0)]
+    pub indices: Vec<u32>,
+}
+
 /// Why a node does not hold what it was asked to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 pub enum Refusal {
@@ -289,6 +326,14 @@ pub enum Refusal {
     #[error("the node's storage failed")]
     #[n(6)]
     StorageFailed,
+    /// The node's own storage or guard does not want this one write.
+    #[error("the node rejects it: {reason}")]
+    #[n(7)]
+    Rejected {
+        /// What it said.
+        #[n(0)]
+        reason: String,
+    },
 }
 
 /// Asks for names in a range of the key space, in (key, name) order.
@@ -364,6 +409,12 @@ pub struct StatusReport {
     /// How many replicas a record has by this node's configuration.
     #[n(7)]
     pub replication: u64,
+    /// What its user wants others to know of it, JSON by convention; empty unless set.
+    #[cbor(n(8), default)]
+    pub info: String,
+    /// Bytes that one value may have here; 0 when it does not say.
+    #[cbor(n(9), default)]
+    pub value_bytes_max: u64,
 }
 
 /// Asks for all contacts, in pages by id.

@@ -9,7 +9,7 @@ mod message;
 
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode};
 pub use message::{
-    Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
-    PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored,
-    Summary, Want, WireContact,
+    Body, Coming, Compare, Empty, FindNode, Found, Get, Lacking, Message, NameEntry, Names, NamesPage, Nodes,
+    PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, RequestId, Response,
+    StatusReport, Stored, Summary, Want, WireContact,
 };

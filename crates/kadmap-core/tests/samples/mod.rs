@@ -1,8 +1,8 @@
 //! One message of each kind with fixed contents, every optional field set somewhere and absent elsewhere.
 
 use kadmap_core::wire::{
-    Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
-    PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, Response, StatusReport, Stored, Summary, Want,
+    Body, Coming, Compare, Empty, FindNode, Found, Get, Lacking, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
+    PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport, Stored, Summary, Want,
     WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
@@ -28,6 +28,8 @@ fn requests() -> Vec<(&'static str, Request)> {
     let value = Record::from(base(Some(Payload::new(Codec::Json, "\"red\"")), Shape::Value));
     let put = |mode, delta, if_newest| Put { key: key(), name: "colour".into(), mode, delta, if_newest };
     let names = |after_name| Names { from: Key::MIN, to: Key::MAX, after_name, limit: 512 };
+    let version = value.head().version;
+    let state = RecordState { key: key(), name: "colour".into(), version };
     vec![
         ("request_ping", Request::Ping(Ping { payload: "hello".into() })),
         ("request_find_node", Request::FindNode(FindNode { target: key(), count: 20 })),
@@ -38,6 +40,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("request_put_tombstone", Request::Put(put(PutMode::Publish, base(None, Shape::Value).into(), None))),
         ("request_names", Request::Names(names(None))),
         ("request_names_after", Request::Names(names(Some("colour".into())))),
+        ("request_compare", Request::Compare(Compare { records: vec![state] })),
         ("request_status", Request::Status(Empty {})),
         ("request_peers", Request::Peers(Peers { after: None })),
         ("request_peers_after", Request::Peers(Peers { after: Some(node()) })),
@@ -63,6 +66,8 @@ fn responses() -> Vec<(&'static str, Response)> {
         puts_refused: 3,
         uptime_ms: 86_400_000,
         replication: 20,
+        info: "{\"rack\": 7}".into(),
+        value_bytes_max: 1_048_576,
     };
     vec![
         ("response_pong", Response::Pong(Ping { payload: "hello".into() })),
@@ -78,6 +83,7 @@ fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response_names_empty", Response::Names(NamesPage { entries: Vec::new(), more: false, last: None })),
+        ("response_lacking", Response::Lacking(Lacking { indices: vec![0, 3, 127] })),
         ("response_status", Response::Status(status)),
         ("response_peers", Response::Peers(PeerList { peers: reports, more: false })),
         ("response_left", Response::Left(Empty {})),
@@ -98,6 +104,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("refused_clock_ahead", Refusal::ClockAhead { ahead_ms: 60_000, ahead_ms_max: 10_000 }),
         ("refused_full", Refusal::Full { bytes_max: 1 << 32 }),
         ("refused_storage_failed", Refusal::StorageFailed),
+        ("refused_rejected", Refusal::Rejected { reason: "not on a Sunday".into() }),
     ]
 }
 
