@@ -1,10 +1,12 @@
 //! A node of the swarm as a state machine: messages and commands in, actions and events out.
 
+mod action;
 mod background;
 mod counters;
 mod env;
 mod finder;
 mod handover;
+mod leave;
 mod peers;
 mod read;
 mod replicas;
@@ -23,6 +25,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use rustc_hash::FxHashMap;
 
+pub use action::Action;
 pub use counters::Counters;
 
 use crate::config::Config;
@@ -32,14 +35,13 @@ use crate::operation::{
 use crate::record::Clock;
 use crate::routing::{Removal, RoutingTable};
 use crate::store::{RecordId, RecordStore, Usage};
-use crate::wire::{
-    Body, Empty, Message, PeerReport, Request, RequestId, Response, StatusReport, WireContact,
-};
+use crate::wire::{Body, Message, PeerReport, Request, RequestId, Response, StatusReport, WireContact};
 use crate::{Contact, Instant, Key, NodeId, Now};
 use background::Background;
 use env::{AfterFlush, Env};
 use finder::Finder;
 use handover::Handover;
+use leave::Leaving;
 use peers::Peers;
 use read::{Read, ReadResult};
 use requests::{Overdue, Owner, Requests};
@@ -48,25 +50,6 @@ use serve::MessageHead;
 use signal::{Signal, SignalKind};
 use upkeep::{Refresh, Upkeep};
 use write::Write;
-
-/// What a node wants its driver to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Send a request to a contact, dialling it if need be. A loss is no error: the node asks again.
-    Send {
-        /// Whom to.
-        to: Contact,
-        /// What to say.
-        message: Message,
-    },
-    /// Send a response on a connection that the node has with the asker; drop it if there is none any more.
-    Reply {
-        /// Whom to.
-        to: NodeId,
-        /// What to say.
-        message: Message,
-    },
-}
 
 /// A node of the swarm: the protocol without sockets, clock, threads or OS randomness.
 ///
@@ -114,18 +97,6 @@ enum Operation {
     Refresh(Refresh),
     Ask { contact: Contact },
 }
-
-/// How far a node has come in leaving.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaving {
-    No,
-    HandingOver,
-    SayingGoodbye { until: Instant },
-    Left,
-}
-
-/// How long goodbyes are waited for.
-const GOODBYE_WAIT: Duration = Duration::from_millis(500);
 
 impl<S: RecordStore> Node<S> {
     /// A node of its own that knows nobody; `seed` decides all its random choices and its writer tag, so it must be
@@ -265,19 +236,6 @@ impl<S: RecordStore> Node<S> {
         self.refresh(now);
     }
 
-    /// Starts to leave: hands records over and says goodbye; [`Event::Left`] tells when it is done.
-    pub fn leave(&mut self, now: Now) {
-        if self.leaving != Leaving::No {
-            return;
-        }
-        self.env.flush_background(now);
-        self.leaving = Leaving::HandingOver;
-        if !self.env.is_client() {
-            self.handover.leave(&mut self.env, now);
-        }
-        self.go_on_leaving(now);
-    }
-
     /// Takes in a message from a node that proved its id at this address.
     pub fn handle_message(&mut self, now: Now, from: Contact, message: Message) {
         if !message.from_client && self.stays(&from.id, &message.body) {
@@ -356,10 +314,6 @@ impl<S: RecordStore> Node<S> {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn poll_timeout(&mut self, now: Now) -> Option<Instant> {
         self.handover.plan(&mut self.env, now);
-        let goodbye = match self.leaving {
-            Leaving::SayingGoodbye { until } => Some(until),
-            _ => None,
-        };
         let deadline = self.deadlines.first().map(|&(at, _)| at);
         let large_answer = (!self.env.large_gets.is_empty()).then_some(now.instant);
         let timers = [
@@ -368,7 +322,7 @@ impl<S: RecordStore> Node<S> {
             self.env.background.next_timer(),
             self.upkeep.next_timer(&self.env, now.instant),
             self.handover.next_timer(&self.env, now.instant),
-            goodbye,
+            self.leaving.next_timer(),
             large_answer,
         ];
         timers.into_iter().flatten().min()
@@ -647,21 +601,6 @@ impl<S: RecordStore> Node<S> {
         let id = self.next_operation();
         let refresh = Refresh::new(&mut self.env, now, id);
         self.start(now, id, None, 0, Operation::Refresh(refresh));
-    }
-
-    fn go_on_leaving(&mut self, now: Now) {
-        if self.leaving == Leaving::HandingOver && self.handover.is_idle() {
-            for contact in self.env.table.iter().collect::<Vec<_>>() {
-                self.env.request(now, contact, Request::Leave(Empty {}), Owner::Background);
-            }
-            self.leaving = Leaving::SayingGoodbye { until: now.instant + GOODBYE_WAIT };
-        }
-        if let Leaving::SayingGoodbye { until } = self.leaving
-            && (now.instant >= until || self.env.requests.len() == 0)
-        {
-            self.leaving = Leaving::Left;
-            self.env.events.push_back(Event::Left { handed_over: self.handover.handed_over });
-        }
     }
 }
 
