@@ -1,9 +1,9 @@
 //! One message of each kind with fixed contents, every optional field set somewhere and absent elsewhere.
 
 use kadmap_core::wire::{
-    Body, Coming, Compare, Empty, FindNode, Found, Get, Lacking, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
-    PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport, Stored, Summary, Want,
-    WireContact,
+    Body, Coming, Compare, Empty, FindNode, Found, Get, Lacking, Message, NameEntry, Names, NamesPage, Nodes,
+    PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport,
+    Stored, Summary, Want, WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
