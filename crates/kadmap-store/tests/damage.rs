@@ -89,7 +89,7 @@ fn read_all(folder: &Path, expected: &Expected, seen: &mut Seen) -> RedbStore {
                 assert_eq!(store.load(id).map(|_| ()), Ok(()), "reported once");
                 seen.damaged += 1;
             }
-            Err(StoreError::Failed { .. }) => seen.failed += 1,
+            Err(StoreError::Failed { .. } | StoreError::Rejected { .. }) => seen.failed += 1,
         }
         // What the swarm would send again.
         if store.merge(id, record.clone()).is_ok()
