@@ -345,6 +345,30 @@ fn a_node_that_joins_is_sent_only_what_it_lacks() {
 }
 
 #[test]
+fn what_is_appended_after_a_read_stands_after_what_was_read_whatever_the_clocks_say() {
+    let mut network = swarm(33, 12, &Config { replication: 3, ..Config::default() });
+    for node in 1..12 {
+        network.set_clock_offset_ms(node, -5_000);
+    }
+    for n in 0..36 {
+        let list = format!("list {n}");
+        append(&mut network, 0, &list, "first");
+        assert_eq!(items(&mut network, 1 + n % 11, &list), ["first"]);
+        append(&mut network, 1 + n % 11, &list, "second");
+        assert_eq!(items(&mut network, 0, &list), ["first", "second"]);
+    }
+}
+
+#[test]
+fn a_node_that_holds_an_item_appends_after_it_whatever_its_clock_says() {
+    let mut network = swarm(34, 2, &Config::default());
+    network.set_clock_offset_ms(1, -5_000);
+    append(&mut network, 0, "list", "first");
+    append(&mut network, 1, "list", "second");
+    assert_eq!(items(&mut network, 0, "list"), ["first", "second"]);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     let run = |seed| {
         let mut network = swarm(seed, 16, &Config::default());

@@ -7,7 +7,7 @@ use super::replicas::{Replica, Replicas, State};
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
 use crate::operation::{OperationId, ReadError, ReadOptions, ReadOutcome};
-use crate::record::{Record, Version};
+use crate::record::{Record, Stamp, Version};
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Get, Put, PutMode, Request, Response, Want};
 use crate::{Consistency, Contact, NodeId, Now};
@@ -98,6 +98,8 @@ impl Read {
         let mut result = self.result(env)?.map(|need| self.outcome(need));
         if let Ok(outcome) = &mut result {
             outcome.repaired = self.repair(env, now, outcome);
+            // What is written after this read belongs after what it saw.
+            env.observe(now, outcome.record.as_ref().map_or(Stamp::MIN, Record::newest));
         }
         Some(result)
     }
