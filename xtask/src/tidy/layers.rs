@@ -5,12 +5,14 @@ use super::tree::Tree;
 use super::{Complaint, SourceFile};
 
 /// Each crate and those of ours that it may build on, tests included; each stands below those that name it.
-const LAYERS: [(&str, &[&str]); 6] = [
+const LAYERS: [(&str, &[&str]); 7] = [
     ("kadmap-core", &[]),
     ("kadmap-store", &["kadmap-core"]),
     ("kadmap", &["kadmap-core", "kadmap-store"]),
     ("kadmap-bench", &["kadmap"]),
     ("kadmap-cli", &["kadmap", "kadmap-bench"]),
+    // The folder's name; the package is kadmap-python.
+    ("python", &["kadmap-core", "kadmap-store", "kadmap", "kadmap-cli"]),
     ("xtask", &[]),
 ];
 /// The only crate that opens connections.
