@@ -14,6 +14,9 @@ const UNMEASURED_FACTOR: u32 = 4;
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 /// Weight of one request in the share of lost ones: 1/64, so that some hundred requests tell.
 const LOSS_SMOOTHING_SHIFT: u32 = 6;
+/// The share of proven false alarms, as one in so many, from which a lost request says little about its node. Half
+/// the nodes dead prove none; 10% of packets lost prove 19%.
+const FALSE_ALARMS_MANY: u32 = 32;
 /// One as a fixed-point number with 16 bits of fraction.
 const ONE: u32 = 1 << 16;
 
@@ -55,6 +58,8 @@ pub(super) struct Peers {
     typical: RoundTrip,
     /// Share of requests whose first attempt was lost, smoothed; 16 bits of fraction.
     loss: u32,
+    /// Share of requests whose first attempt was lost though their node was there, smoothed; 16 bits of fraction.
+    false_alarms: u32,
 }
 
 impl Peers {
@@ -62,6 +67,7 @@ impl Peers {
     pub(super) fn heard(&mut self, now: Instant, id: &NodeId) -> Heard {
         let peer = self.entry(id);
         let back = peer.silences > 0;
+        let false_alarm = peer.unresponsive && !back;
         peer.heard = now;
         peer.suspect = false;
         peer.unresponsive = false;
@@ -69,6 +75,10 @@ impl Peers {
         peer.silent_at = None;
         peer.left = false;
         let due = peer.confirmed.is_none_or(|at| now.since(at) >= CONFIRM_INTERVAL);
+        if false_alarm {
+            self.false_alarms += (ONE - self.false_alarms) >> LOSS_SMOOTHING_SHIFT;
+        }
+        let peer = self.entry(id);
         if back {
             peer.confirmed = Some(now);
             return Heard::Back;
@@ -85,6 +95,7 @@ impl Peers {
         self.entry(id).round_trip.sample(round_trip);
         self.typical.sample(round_trip);
         self.loss -= self.loss >> LOSS_SMOOTHING_SHIFT;
+        self.false_alarms -= self.false_alarms >> LOSS_SMOOTHING_SHIFT;
     }
 
     /// After how long an answer is late, and after how long it counts as lost.
@@ -152,6 +163,11 @@ impl Peers {
     /// Whether more than about 1% of first attempts are lost of late: then it pays to ask more nodes at once.
     pub(super) fn is_lossy(&self) -> bool {
         self.loss > ONE / 100
+    }
+
+    /// Whether nodes that let a request be lost have often turned out to be there: then only silence proves anything.
+    pub(super) fn cries_wolf(&self) -> bool {
+        self.false_alarms > ONE / FALSE_ALARMS_MANY
     }
 
     /// Notes that a node said goodbye; what was known of it is forgotten.

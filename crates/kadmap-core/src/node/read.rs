@@ -92,6 +92,9 @@ impl Read {
             self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.closest()));
             self.finder = None;
         }
+        if let Some(replicas) = &mut self.replicas {
+            replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
+        }
         while let Some((to, want)) = self.next_to_ask(env) {
             self.ask(env, now, to, want);
         }

@@ -105,6 +105,9 @@ impl Write {
         }
         self.restamp_if_superseded(env, now);
         loop {
+            if let Some(replicas) = &mut self.replicas {
+                replicas.choose_responsible(env, |nodes| self.consistency.writes_needed(nodes));
+            }
             if let Some(result) = self.result(env) {
                 self.finish(env, now, result);
                 return true;
