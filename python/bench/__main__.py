@@ -12,12 +12,35 @@ import sys
 from collections.abc import Callable
 
 import forms
-from measure import Figures
+from measure import Figures, Load
 
+
+def puts_ratio(ours: Figures, theirs: Figures) -> float:
+    """How many times as many puts a second."""
+    return ours.puts_per_s / theirs.puts_per_s
+
+
+def gets_ratio(ours: Figures, theirs: Figures) -> float:
+    """How many times as many gets a second."""
+    return ours.gets_per_s / theirs.gets_per_s
+
+
+def put_p50_ratio(ours: Figures, theirs: Figures) -> float:
+    """How many times faster a put is."""
+    return theirs.put_p50_ms / ours.put_p50_ms
+
+
+# `kademlia` acknowledges nothing and believes the first answer. Its reads are compared with those of ours that promise
+# as little, and beside them with those that ask a quorum.
 BARS: list[tuple[str, str, Callable[[Figures, Figures], float], float]] = [
-    ("puts a second, 64 in flight", "kadmap.aio", lambda ours, theirs: ours.puts_per_s / theirs.puts_per_s, 10.0),
-    ("gets a second, 64 in flight", "kadmap.aio", lambda ours, theirs: ours.gets_per_s / theirs.gets_per_s, 3.0),
-    ("put p50, one at a time", "kadmap.DHT", lambda ours, theirs: theirs.put_p50_ms / ours.put_p50_ms, 4.0),
+    ("puts a second", "kadmap.DHT", puts_ratio, 10.0),
+    ("puts a second", "kadmap.aio", puts_ratio, 10.0),
+    ("put p50, one at a time", "kadmap.DHT", put_p50_ratio, 4.0),
+    ("put p50, one at a time", "kadmap.aio", put_p50_ratio, 4.0),
+    ("gets a second", "DHT, one", gets_ratio, 3.0),
+    ("gets a second", "aio, one", gets_ratio, 3.0),
+    ("gets a second", "kadmap.DHT", gets_ratio, 3.0),
+    ("gets a second", "kadmap.aio", gets_ratio, 3.0),
 ]
 
 
@@ -25,18 +48,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--nodes", type=int, default=32, help="nodes of each swarm (32)")
     parser.add_argument("--sequential", type=int, default=300, help="operations one at a time (300)")
-    parser.add_argument("--parallel", type=int, default=1000, help="operations with 64 in flight (1000)")
+    parser.add_argument("--gets", type=int, default=8000, help="gets with 64 in flight (8000)")
+    parser.add_argument("--puts", type=int, default=1000, help="puts with 64 in flight (1000)")
     options = parser.parse_args()
     systems: dict[str, Callable[..., Figures]] = {
         "kadmap.DHT": forms.blocking,
         "kadmap.aio": forms.asynchronous,
-        "aio, consistency one": forms.asynchronous_one,
+        "DHT, one": forms.blocking_one,
+        "aio, one": forms.asynchronous_one,
         "kademlia": forms.kademlia,
     }
     print(f"{options.nodes} nodes, Python {platform.python_version()}, {platform.machine()}")
     figures = {}
     for name, measure in systems.items():
-        figures[name] = measure(options.nodes, options.sequential, options.parallel)
+        figures[name] = measure(options.nodes, Load(options.sequential, options.gets, options.puts))
     table(figures)
     return bars(figures)
 
@@ -68,7 +93,7 @@ def bars(figures: dict[str, Figures]) -> int:
         reached = compare(figures[form], figures["kademlia"])
         missed += reached < bar
         print(
-            f"{'reached' if reached >= bar else 'MISSED '} {name}: {reached:.1f} times better, bar {bar:.0f} ({form})"
+            f"{'reached' if reached >= bar else 'MISSED '} {form}: {name}: {reached:.1f} times better, bar {bar:.0f}"
         )
     return 1 if missed else 0
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
 import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Optional
 
-from measure import IN_FLIGHT, VALUE, Figures, Stopwatch
+from measure import IN_FLIGHT, VALUE, Figures, Load, Stopwatch
 
 import kadmap
 from kadmap import aio
@@ -20,27 +21,37 @@ from kadmap.testing import swarm
 Key = str
 
 
-def blocking(nodes: int, sequential: int, parallel: int) -> Figures:
+def blocking(nodes: int, load: Load) -> Figures:
     """`kadmap.DHT`: one call after the other, then 64 threads."""
+    return of_threads(nodes, load, None)
+
+
+def blocking_one(nodes: int, load: Load) -> Figures:
+    """As `blocking`, with what `kademlia` promises: one replica's word is enough."""
+    return of_threads(nodes, load, "one")
+
+
+def of_threads(nodes: int, load: Load, consistency: Optional[Consistency]) -> Figures:
+    """Nodes of one process, used by threads."""
     figures = Figures()
-    with swarm(nodes) as dhts:
+    with swarm(nodes, consistency=consistency) as dhts:
         writer, reader = dhts[0], dhts[-1]
-        for key in keys("single", sequential):
+        for key in keys("single", load.sequential):
             watch = Stopwatch()
             writer[key] = VALUE
             figures.put_s.append(watch.s())
-        for key in not_held(reader.names(), keys("single", sequential)):
+        wanted = not_held(reader.names(), keys("single", load.sequential))
+        for key in wanted:
             watch = Stopwatch()
             figures.lost += reader.get(key) != VALUE
             figures.get_s.append(watch.s())
         watch = Stopwatch()
-        in_threads(keys("many", parallel), lambda key: writer.set(key, VALUE))
-        figures.puts_per_s = parallel / watch.s()
-        wanted = not_held(reader.names(), keys("many", parallel))
+        values = in_threads(repeated(wanted, load.gets), reader.get)
+        figures.gets_per_s = len(values) / watch.s()
+        figures.lost += load.gets - sum(value == VALUE for value in values)
         watch = Stopwatch()
-        values = in_threads(wanted, reader.get)
-        figures.gets_per_s = len(wanted) / watch.s()
-        figures.lost += len(wanted) - sum(value == VALUE for value in values)
+        in_threads(keys("many", load.puts), lambda key: writer.set(key, VALUE))
+        figures.puts_per_s = load.puts / watch.s()
     return figures
 
 
@@ -59,24 +70,24 @@ def in_threads(wanted: list[Key], work: Callable[[Key], Any]) -> list[Any]:
     return results
 
 
-def asynchronous(nodes: int, sequential: int, parallel: int) -> Figures:
+def asynchronous(nodes: int, load: Load) -> Figures:
     """`kadmap.aio.DHT` on one loop."""
-    return of_asyncio(nodes, sequential, parallel, None)
+    return of_asyncio(nodes, load, None)
 
 
-def asynchronous_one(nodes: int, sequential: int, parallel: int) -> Figures:
+def asynchronous_one(nodes: int, load: Load) -> Figures:
     """As `asynchronous`, with what `kademlia` promises: one replica's word is enough."""
-    return of_asyncio(nodes, sequential, parallel, "one")
+    return of_asyncio(nodes, load, "one")
 
 
-def of_asyncio(nodes: int, sequential: int, parallel: int, consistency: Optional[Consistency]) -> Figures:
+def of_asyncio(nodes: int, load: Load, consistency: Optional[Consistency]) -> Figures:
     """A node on a loop, in a swarm of nodes of the same process."""
 
     async def main(seeds: list[kadmap.DHT]) -> Figures:
         async with aio.DHT("127.0.0.1", 0, [seeds[0].address], consistency=consistency) as dht:
             await settled(dht, nodes - 1)
             held = dht.names
-            return await measured(dht.set, dht.get, held, nothing, sequential, parallel)
+            return await measured(dht.set, dht.get, held, load)
 
     with swarm(nodes - 1) as seeds:
         return asyncio.run(main(seeds))
@@ -88,7 +99,7 @@ async def settled(dht: aio.DHT, nodes: int) -> None:
         await asyncio.sleep(0.01)
 
 
-def kademlia(nodes: int, sequential: int, parallel: int) -> Figures:
+def kademlia(nodes: int, load: Load) -> Figures:
     """`kademlia.network.Server`, all on one loop, as it is meant to be used."""
     # Not by import statements, as it has no types.
     Server: Any = importlib.import_module("kademlia.network").Server
@@ -106,20 +117,17 @@ def kademlia(nodes: int, sequential: int, parallel: int) -> Figures:
         for server in servers[1:]:
             await server.bootstrap([("127.0.0.1", ports[0])])
 
-        async def meet() -> None:
-            # Everybody knows everybody, as in the other swarm; 64 puts in flight make it forget many.
-            for server in servers:
-                await server.bootstrap([("127.0.0.1", port) for port in ports])
-
-        await meet()
+        # Everybody knows everybody, as in the other swarm.
+        for server in servers:
+            await server.bootstrap([("127.0.0.1", port) for port in ports])
         writer, reader = servers[0], servers[-1]
 
         async def held() -> list[Key]:
             return [key for key in known if reader.storage.get(digest(key)) is not None]
 
-        known = [*keys("single", sequential), *keys("many", parallel)]
+        known = keys("single", load.sequential)
         try:
-            return await measured(writer.set, reader.get, held, meet, sequential, parallel)
+            return await measured(writer.set, reader.get, held, load)
         finally:
             for server in servers:
                 server.stop()
@@ -131,35 +139,28 @@ async def measured(
     put: Callable[[Key, str], Awaitable[Any]],
     get: Callable[[Key], Awaitable[Any]],
     held: Callable[[], Awaitable[Iterable[Any]]],
-    recover: Callable[[], Awaitable[None]],
-    sequential: int,
-    parallel: int,
+    load: Load,
 ) -> Figures:
-    """The same load for both asynchronous systems."""
+    """The same load for both asynchronous systems; puts in flight come last, as they make `kademlia` lose contacts."""
     figures = Figures()
-    for key in keys("single", sequential):
+    for key in keys("single", load.sequential):
         watch = Stopwatch()
         await put(key, VALUE)
         figures.put_s.append(watch.s())
-    for key in not_held(await held(), keys("single", sequential)):
+    wanted = not_held(await held(), keys("single", load.sequential))
+    for key in wanted:
         watch = Stopwatch()
         figures.lost += await get(key) != VALUE
         figures.get_s.append(watch.s())
     watch = Stopwatch()
-    stored = await in_flight(keys("many", parallel), lambda key: put(key, VALUE))
-    figures.puts_per_s = len(stored) / watch.s()
-    figures.lost += parallel - len(stored)
-    await recover()
-    wanted = not_held(await held(), keys("many", parallel))
-    watch = Stopwatch()
-    values = await in_flight(wanted, get)
+    values = await in_flight(repeated(wanted, load.gets), get)
     figures.gets_per_s = len(values) / watch.s()
-    figures.lost += len(wanted) - sum(value == VALUE for value in values)
+    figures.lost += load.gets - sum(value == VALUE for value in values)
+    watch = Stopwatch()
+    stored = await in_flight(keys("many", load.puts), lambda key: put(key, VALUE))
+    figures.puts_per_s = len(stored) / watch.s()
+    figures.lost += load.puts - len(stored)
     return figures
-
-
-async def nothing() -> None:
-    """Nothing has to be done."""
 
 
 async def in_flight(wanted: list[Key], work: Callable[[Key], Awaitable[Any]]) -> list[Any]:
@@ -186,6 +187,11 @@ def not_held(held: Iterable[Any], wanted: list[Key]) -> list[Key]:
     """Keys whose reading goes over the network."""
     own = set(held)
     return [key for key in wanted if key not in own]
+
+
+def repeated(wanted: list[Key], count: int) -> list[Key]:
+    """So many keys, the same ones again and again: nobody keeps what was read."""
+    return list(itertools.islice(itertools.cycle(wanted), count))
 
 
 def free_ports(count: int) -> list[int]:

@@ -9,6 +9,18 @@ IN_FLIGHT = 64
 VALUE = "x" * 100
 
 
+@dataclass(frozen=True)
+class Load:
+    """How many operations of each kind."""
+
+    sequential: int
+    """Puts one at a time, then gets of those keys that the reader does not hold."""
+    gets: int
+    """With 64 in flight, of the same keys."""
+    puts: int
+    """With 64 in flight."""
+
+
 @dataclass
 class Figures:
     """Times of single operations, and rates with many in flight."""
