@@ -52,6 +52,8 @@ pub(super) struct Replicas<T> {
     replication: usize,
     /// Whether the first answer has set the pace for the others.
     paced: bool,
+    /// Nodes that were in doubt when the operation began or have come to be since.
+    doubtful: usize,
     /// Whether nodes in doubt, which let a request be lost and were not heard since, are passed over.
     passes_over_doubtful: bool,
 }
@@ -78,7 +80,9 @@ impl<T> Replicas<T> {
             let place = list.partition_point(|replica| replica.contact.id.distance(key) < own);
             list.insert(place, replica(env.own_contact()));
         }
-        Self { list, replication: env.config.replication, paced: false, passes_over_doubtful: false }
+        let doubtful = list.iter().filter(|replica| replica.unresponsive).count();
+        let replication = env.config.replication;
+        Self { list, replication, paced: false, doubtful, passes_over_doubtful: false }
     }
 
     /// Decides of which nodes a quorum is taken; to be called before one is counted.
@@ -87,6 +91,10 @@ impl<T> Replicas<T> {
     /// many are in doubt at once, as when half of the swarm has died, those who respond are counted with the ones who
     /// stand in, rather than waiting until the dead are given up.
     pub(super) fn choose_responsible<S>(&mut self, env: &Env<S>, needed: impl Fn(usize) -> usize) {
+        if self.doubtful < DOUBTFUL_MIN {
+            self.passes_over_doubtful = false;
+            return;
+        }
         let closest = self.closest_iter().count();
         let responsive = self.closest_iter().filter(|replica| replica.counts()).count();
         let is_short = responsive < needed(closest) && closest - responsive >= DOUBTFUL_MIN;
@@ -139,6 +147,7 @@ impl<T> Replicas<T> {
     /// Takes note that a node let a request be lost.
     pub(super) fn set_unresponsive(&mut self, id: &NodeId) {
         if let Some(replica) = self.list.iter_mut().find(|replica| replica.contact.id == *id) {
+            self.doubtful += usize::from(!replica.unresponsive);
             replica.unresponsive = true;
         }
     }
