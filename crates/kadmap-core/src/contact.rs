@@ -41,6 +41,11 @@ pub trait Address: Copy + Ord + Hash + fmt::Debug + fmt::Display {
         Self::unpack(packed).id
     }
 
+    /// Whether a packed contact has this id.
+    fn is_packed(packed: &Self::Packed, id: &NodeId) -> bool {
+        Self::packed_id(packed) == *id
+    }
+
     /// The address as it travels.
     fn to_wire(&self) -> Self::Wire;
 

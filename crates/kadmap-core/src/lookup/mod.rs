@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use self::path::{Candidate, Path};
+use self::path::Path;
 use crate::{Address, Contact, Key, NodeId};
 
 pub use config::LookupConfig;
@@ -55,7 +55,7 @@ pub use hop::{Hop, HopOutcome};
 /// assert_eq!(lookup.closest(), [peer(b"a")]);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Lookup<A = SocketAddr> {
+pub struct Lookup<A: Address = SocketAddr> {
     target: Key,
     own: NodeId,
     config: LookupConfig,
@@ -100,12 +100,10 @@ impl<A: Address> Lookup<A> {
     /// Deals the seeds round by round, closest first, so that every path gets near and far ones.
     fn deal(&mut self, seeds: &[Contact<A>]) {
         let paths = self.config.disjoint_paths.clamp(1, seeds.len().max(1));
-        self.paths = vec![Path::new(self.config.requests_per_path_max()); paths];
+        self.paths = vec![Path::new(self.target, self.config.requests_per_path_max()); paths];
         let limit = self.config.shortlist_max();
         for (turn, seed) in seeds.iter().enumerate() {
-            let distance = seed.id.distance(&self.target);
-            let candidate = Candidate { distance, contact: *seed, told_by: None, depth: 1, hop: None };
-            self.paths[turn % paths].hear(candidate, limit);
+            self.paths[turn % paths].hear(*seed, None, None, limit);
         }
     }
 
@@ -122,16 +120,17 @@ impl<A: Address> Lookup<A> {
         }
         let path = self.path_to_ask()?;
         let candidate = self.paths[path].unasked(&self.trace, self.want())?;
-        let (contact, distance) = (candidate.contact, candidate.distance);
-        let (depth, told_by) = (candidate.depth, candidate.told_by);
+        let contact = candidate.contact();
+        let teller = candidate.told_by.map(|hop| &self.trace[hop as usize]);
+        let (depth, told_by) = (teller.map_or(1, |hop| hop.depth + 1), teller.map(|hop| hop.contact.id));
         let hop = self.trace.len();
         self.trace.push(Hop { contact, path, depth, told_by, outcome: HopOutcome::Waiting });
         self.asked.insert(contact, hop);
         self.paths[path].requests_left -= 1;
         self.paths[path].waiting += 1;
         for path in &mut self.paths {
-            if let Some(known) = path.at(&distance).filter(|known| known.contact == contact) {
-                known.hop = Some(hop);
+            if let Some(known) = path.candidate_mut(&contact.id).filter(|known| known.contact() == contact) {
+                known.hop = Some(hop as u32);
             }
         }
         Some(contact)
@@ -167,10 +166,9 @@ impl<A: Address> Lookup<A> {
         let heard = contacts.len();
         // Set before the contacts are heard, as the node may name itself.
         self.trace[hop].outcome = HopOutcome::Answered { contacts: heard, new: 0, round_trip };
-        let distance = contact.id.distance(&self.target);
         for path in &mut self.paths {
-            if let Some(known) = path.at(&distance) {
-                known.hop = Some(hop);
+            if let Some(known) = path.candidate_mut(&contact.id) {
+                known.hop = Some(hop as u32);
             }
         }
         if !self.done {
@@ -181,23 +179,22 @@ impl<A: Address> Lookup<A> {
     }
 
     fn hear(&mut self, hop: usize, contacts: Vec<Contact<A>>) -> usize {
-        let Hop { path, depth, contact: Contact { id: teller, .. }, .. } = self.trace[hop];
+        let path = self.trace[hop].path;
         let limit = self.config.shortlist_max();
-        let closest_before = self.paths[path].closest_distance();
+        let closest_before = self.paths[path].closest();
         let mut new = 0;
         for contact in contacts.into_iter().take(self.config.heard_max()) {
             if contact.id == self.own || !contact.address.is_dialable() {
                 continue;
             }
-            let hop = self.deciding_hop(&contact);
-            if hop.is_some_and(|hop| self.trace[hop].outcome == HopOutcome::Failed) {
+            let decided = self.deciding_hop(&contact);
+            if decided.is_some_and(|hop| self.trace[hop].outcome == HopOutcome::Failed) {
                 continue;
             }
-            let distance = contact.id.distance(&self.target);
-            let candidate = Candidate { distance, contact, told_by: Some(teller), depth: depth + 1, hop };
-            new += usize::from(self.paths[path].hear(candidate, limit));
+            let decided = decided.map(|hop| hop as u32);
+            new += usize::from(self.paths[path].hear(contact, Some(hop as u32), decided, limit));
         }
-        self.paths[path].arrived = self.paths[path].closest_distance() == closest_before;
+        self.paths[path].arrived = self.paths[path].closest() == closest_before;
         new
     }
 
@@ -216,9 +213,8 @@ impl<A: Address> Lookup<A> {
         };
         self.free_slot(hop);
         self.trace[hop].outcome = HopOutcome::Failed;
-        let distance = contact.id.distance(&self.target);
         for path in &mut self.paths {
-            path.forget_failed(&distance, hop);
+            path.forget_failed(&contact.id, hop as u32);
         }
         self.settle();
     }

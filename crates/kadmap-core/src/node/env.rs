@@ -1,6 +1,7 @@
 //! What every part of a node works with: tables, store, clock, and the way out.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -37,7 +38,7 @@ pub(super) enum AfterFlush<A> {
 /// The parts that a node's state machines share.
 pub(super) struct Env<S, A: Address> {
     pub(super) own: NodeId,
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     pub(super) table: RoutingTable<A>,
     pub(super) peers: Peers,
     pub(super) requests: Requests<A>,
@@ -163,13 +164,22 @@ impl<S, A: Address> Env<S, A> {
         for &WireContact(contact) in contacts {
             let wanted = contact.id != self.own
                 && self.hearsay.len() < PROBE_QUEUE_MAX
-                && !self.table.contains(&contact.id)
-                && self.table.has_room(&contact.id)
+                && self.table.lacks(&contact.id)
                 && !self.peers.was_silent_within(now.instant, &contact.id, HEARSAY_SILENCE);
             if wanted && !self.hearsay.iter().any(|known| known.id == contact.id) {
                 self.hearsay.push_back(contact);
             }
         }
+    }
+
+    /// Forgets what is not needed any more and gives the memory of busier times back.
+    pub(super) fn tidy_up(&mut self, now: Now) {
+        self.peers.forget_strangers(now.instant, self.table.ids());
+        self.requests.shrink();
+        self.hearsay.shrink_to_fit();
+        self.arrived.shrink_to_fit();
+        self.departed.shrink_to_fit();
+        self.after_flush.shrink_to_fit();
     }
 
     /// A wait drawn between two bounds, so that neighbours do not act at once.

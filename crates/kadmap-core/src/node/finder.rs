@@ -11,7 +11,7 @@ use crate::{Address, Contact, Key, Now};
 const SPARE_CANDIDATES: usize = 12;
 
 /// Finds the nodes closest to a place.
-pub(super) struct Finder<A> {
+pub(super) struct Finder<A: Address> {
     target: Key,
     lookup: Lookup<A>,
     /// The answer when the routing table already knows everyone near.

@@ -7,6 +7,7 @@ mod env;
 mod finder;
 mod handover;
 mod leave;
+mod paces;
 mod peers;
 mod read;
 mod replicas;
@@ -19,6 +20,7 @@ mod write;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,6 +53,9 @@ use serve::MessageHead;
 use signal::{Signal, SignalKind};
 use upkeep::{Refresh, Upkeep};
 use write::Write;
+
+/// Actions for which a node keeps room between bursts: as many as a quorum is; a join makes several times more.
+const ACTIONS_KEPT_ROOM_FOR: usize = 32;
 
 /// A node of the swarm: the protocol without sockets, clock, threads or OS randomness.
 ///
@@ -90,7 +95,7 @@ pub struct Node<S, A: Address = SocketAddr> {
 }
 
 /// One operation under way.
-enum Operation<A> {
+enum Operation<A: Address> {
     Write(Box<Write<A>>),
     Read(Box<Read<A>>),
     Lookup(Box<Finder<A>>),
@@ -102,7 +107,10 @@ enum Operation<A> {
 impl<S: RecordStore, A: Address> Node<S, A> {
     /// A node of its own that knows nobody; `seed` decides all its random choices and its writer tag, so it must be
     /// new at each start.
-    pub fn new(own: NodeId, config: Config, store: S, seed: u64, now: Now) -> Self {
+    ///
+    /// Many nodes of one process may share one configuration.
+    pub fn new(own: NodeId, config: impl Into<Arc<Config>>, store: S, seed: u64, now: Now) -> Self {
+        let config = config.into();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let clock = Clock::new(rng.next_u64());
         let env = Env {
@@ -304,7 +312,11 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// The next thing to do; call until `None` after every input.
     pub fn poll_action(&mut self) -> Option<Action<A>> {
-        self.env.actions.pop_front()
+        let action = self.env.actions.pop_front();
+        if action.is_none() && self.env.actions.capacity() > ACTIONS_KEPT_ROOM_FOR {
+            self.env.actions = VecDeque::new();
+        }
+        action
     }
 
     /// The next thing to tell the user; call until `None` after every input.

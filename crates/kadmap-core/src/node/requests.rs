@@ -183,6 +183,11 @@ impl<A: Address> Requests<A> {
         self.in_flight.len()
     }
 
+    /// Gives back the memory of busier times.
+    pub(super) fn shrink(&mut self) {
+        self.in_flight.shrink_to_fit();
+    }
+
     fn set_timer(&mut self, id: RequestId, at: Instant) {
         if let Some(request) = self.in_flight.get_mut(&id) {
             self.timers.remove(&(request.timer, id));

@@ -18,7 +18,7 @@ use crate::{Address, Consistency, Contact, Key, NodeId, Now};
 const NAMES_PER_REQUEST: u32 = 512;
 
 /// Where the walk stands.
-enum Stage<A> {
+enum Stage<A: Address> {
     /// Looking for the nodes of the region at the cursor.
     Finding(Finder<A>),
     /// Asking them for their names after the cursor.
@@ -37,7 +37,7 @@ struct Round<A> {
 }
 
 /// A scan under way.
-pub(super) struct Scan<A> {
+pub(super) struct Scan<A: Address> {
     id: OperationId,
     stage: Stage<A>,
     /// Everything up to here was told; `None` before the first.

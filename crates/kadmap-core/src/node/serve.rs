@@ -61,7 +61,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Peers(peers) => self.serve_peers(&peers),
             Request::Leave(_) => {
                 self.table.remove(&from.id);
-                self.peers.left(&from.id);
+                self.peers.left(now.instant, &from.id);
                 self.departed.push(from.id);
                 Response::Left(Empty {})
             }
@@ -144,7 +144,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let more = all.len() > PEERS_PER_PAGE;
         all.truncate(PEERS_PER_PAGE);
         let report = |(contact, live): (Contact<A>, bool)| {
-            let smoothed = self.peers.peer(&contact.id).and_then(|peer| peer.round_trip.smoothed());
+            let smoothed = self.peers.round_trip(&contact.id).smoothed();
             let rtt_us = smoothed.map(|rtt| rtt.as_micros() as u64);
             PeerReport { contact: WireContact(contact), rtt_us, live }
         };

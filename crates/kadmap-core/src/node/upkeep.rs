@@ -26,7 +26,7 @@ const JOIN_PROBES_WAIT: Duration = Duration::from_secs(2);
 const EXPIRE_PER_TURN: usize = 256;
 
 /// Lookups that fill or refresh the routing table.
-pub(super) struct Refresh<A> {
+pub(super) struct Refresh<A: Address> {
     id: OperationId,
     finders: Vec<Finder<A>>,
     /// Which finder a request belongs to.
@@ -47,25 +47,37 @@ impl<A: Address> Refresh<A> {
 
     /// Takes in news; tells whether all lookups are done.
     pub(super) fn on_signal<S>(&mut self, env: &mut Env<S, A>, now: Now, signal: &Signal<A>) -> bool {
-        if let Some(finder) = self.owners.get(&signal.request).and_then(|&index| self.finders.get_mut(index))
+        let owner = self.owners.get(&signal.request).copied();
+        if let Some(index) = owner
+            && let Some(finder) = self.finders.get_mut(index)
         {
             finder.on_signal(env, now, signal);
+            self.advance_one(env, now, index);
         }
-        self.advance(env, now)
+        self.is_done()
     }
 
     /// Sends what is to be sent; tells whether all lookups are done.
     pub(super) fn advance<S>(&mut self, env: &mut Env<S, A>, now: Now) -> bool {
-        for (index, finder) in self.finders.iter_mut().enumerate() {
-            let first = env.requests.last_id();
-            finder.advance(env, now, Owner::Operation(self.id));
-            // Requests are numbered in order, so those made just now are the finder's.
-            let mut request = first;
-            while request != env.requests.last_id() {
-                request = request.wrapping_add(1);
-                self.owners.insert(request, index);
-            }
+        for index in 0..self.finders.len() {
+            self.advance_one(env, now, index);
         }
+        self.is_done()
+    }
+
+    fn advance_one<S>(&mut self, env: &mut Env<S, A>, now: Now, index: usize) {
+        let Some(finder) = self.finders.get_mut(index) else { return };
+        let first = env.requests.last_id();
+        finder.advance(env, now, Owner::Operation(self.id));
+        // Requests are numbered in order, so those made just now are the finder's.
+        let mut request = first;
+        while request != env.requests.last_id() {
+            request = request.wrapping_add(1);
+            self.owners.insert(request, index);
+        }
+    }
+
+    fn is_done(&self) -> bool {
         self.finders.iter().all(Finder::is_done)
     }
 }
@@ -117,6 +129,7 @@ impl Upkeep {
 
     /// The lookups of a join or a refresh are over.
     pub(super) fn refreshed<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
+        env.tidy_up(now);
         if self.stage == Stage::Joined {
             // Buckets that were full meanwhile have been looked through again.
             env.table.mark_filled();
@@ -130,6 +143,7 @@ impl Upkeep {
     /// This node knows its swarm, or is the first of it.
     pub(super) fn joined<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         env.is_newcomer = false;
+        env.tidy_up(now);
         self.stage = Stage::Joined;
         env.table.mark_filled();
         self.refresh_at = Some(now.instant + FIRST_REFRESH);
@@ -194,7 +208,7 @@ impl Upkeep {
             && let Some(contact) = env.hearsay.pop_front()
         {
             // It may have proved itself since we were told of it.
-            if !env.table.contains(&contact.id) && env.table.has_room(&contact.id) {
+            if env.table.lacks(&contact.id) {
                 self.probe(env, now, contact);
             }
         }
@@ -204,6 +218,7 @@ impl Upkeep {
         if self.probe_at.take_if(|at| *at <= now.instant).is_none() {
             return;
         }
+        env.tidy_up(now);
         let interval = env.config.probe_interval;
         let room = env.config.probes_in_flight_max.saturating_sub(self.probing.len());
         for contact in env.table.probe_candidates(now.instant, interval, room) {

@@ -23,7 +23,7 @@ const RESTAMPS_MAX: u32 = 16;
 type Answer = Result<Version, Refusal>;
 
 /// A put, delete, append or field write under way.
-pub(super) struct Write<A> {
+pub(super) struct Write<A: Address> {
     id: OperationId,
     record: RecordId,
     change: Change,

@@ -1,7 +1,8 @@
 //! A k-bucket: the nodes whose ids share one length of prefix with ours.
 
-use super::entry::{Entry, Tick};
+use super::entry::Entry;
 use super::table::{Admission, Removal, TableConfig};
+use crate::time::Tick;
 use crate::{Address, Contact, Instant, NodeId};
 
 /// What bounds one bucket.
@@ -54,7 +55,7 @@ impl<A: Address> KBucket<A> {
     }
 
     pub(super) fn verified(&mut self, now: Instant, contact: Contact<A>, limits: Limits) -> Admission {
-        let admission = match self.entries.iter_mut().find(|entry| entry.id() == contact.id) {
+        let admission = match self.entries.iter_mut().find(|entry| entry.is(&contact.id)) {
             Some(entry) => {
                 self.unresponsive -= u16::from(entry.failures >= limits.failures);
                 match entry.refresh(contact.address, now) {
@@ -139,16 +140,20 @@ impl<A: Address> KBucket<A> {
 
     fn drop_cached(&mut self, id: &NodeId) -> Removal<A> {
         let before = self.cache.len();
-        self.cache.retain(|cached| cached.id() != *id);
+        self.cache.retain(|cached| !cached.is(id));
         if self.cache.len() < before { Removal::Dropped } else { Removal::Unknown }
     }
 
     fn position(&self, id: &NodeId) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.id() == *id)
+        self.entries.iter().position(|entry| entry.is(id))
     }
 
     pub(super) fn entry(&self, id: &NodeId) -> Option<&Entry<A>> {
-        self.entries.iter().find(|entry| entry.id() == *id)
+        self.entries.iter().find(|entry| entry.is(id))
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<A>> {
+        self.entries.iter()
     }
 
     pub(super) fn live(&self, limits: Limits) -> impl Iterator<Item = &Entry<A>> {

@@ -1,25 +1,7 @@
 //! A contact as a bucket keeps it: packed, as one process may hold the tables of 10,000 nodes.
 
-use std::time::Duration;
-
+use crate::time::Tick;
 use crate::{Address, Contact, Instant, NodeId};
-
-/// Length of a [`Tick`], in microseconds: 32 bits of them last 13 years.
-const TICK_US: u64 = 100_000;
-
-/// Time in tenths of a second: fine enough for schedules of seconds and half the size of an [`Instant`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Tick(u32);
-
-impl Tick {
-    pub(super) fn at(instant: Instant) -> Self {
-        Self(u32::try_from(instant.as_micros() / TICK_US).unwrap_or(u32::MAX))
-    }
-
-    pub(super) fn age(self, now: Instant) -> Duration {
-        now.since(Instant::from_micros(u64::from(self.0) * TICK_US))
-    }
-}
 
 /// One known node.
 #[derive(Debug, Clone)]
@@ -38,6 +20,10 @@ impl<A: Address> Entry<A> {
 
     pub(super) fn id(&self) -> NodeId {
         A::packed_id(&self.contact)
+    }
+
+    pub(super) fn is(&self, id: &NodeId) -> bool {
+        A::is_packed(&self.contact, id)
     }
 
     pub(super) fn contact(&self) -> Contact<A> {

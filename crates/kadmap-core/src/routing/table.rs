@@ -7,7 +7,8 @@ use std::time::Duration;
 use rand_core::Rng;
 
 use super::bucket::{KBucket, Limits};
-use super::entry::{Entry, Tick};
+use super::entry::Entry;
+use crate::time::Tick;
 use crate::{Address, Contact, Distance, ID_BITS, ID_BYTES, Instant, Key, NodeId};
 
 /// Sizes and patience of a [`RoutingTable`].
@@ -198,6 +199,16 @@ impl<A: Address> RoutingTable<A> {
         }
     }
 
+    /// Whether the node is no entry and would become one if it proved itself.
+    pub fn lacks(&self, id: &NodeId) -> bool {
+        let Some(index) = self.bucket_index(&id.key()) else {
+            return false;
+        };
+        // Most buckets are full most of the time, and then nobody has to be searched for.
+        let has_room = |bucket: &KBucket<A>| !bucket.is_full(Limits::of(&self.config, index));
+        self.buckets.get(index).is_none_or(|bucket| has_room(bucket) && bucket.entry(id).is_none())
+    }
+
     /// Whether the node is an entry, responsive or not; the replacement cache does not count.
     pub fn contains(&self, id: &NodeId) -> bool {
         self.entry(id).is_some()
@@ -210,6 +221,11 @@ impl<A: Address> RoutingTable<A> {
 
     fn entry(&self, id: &NodeId) -> Option<&Entry<A>> {
         self.buckets.get(self.bucket_index(&id.key())?)?.entry(id)
+    }
+
+    /// The ids of all entries, responsive or not.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> {
+        self.buckets.iter().flat_map(|bucket| bucket.entries().map(Entry::id))
     }
 
     /// The number of responsive entries. Cost: one step per bucket.
