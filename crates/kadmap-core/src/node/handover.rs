@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::record::{Record, Version};
+use crate::record::Version;
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Compare, Put, PutMode, RecordState, Request, RequestId, Response};
 use crate::{Address, Contact, Instant, NodeId, Now};
@@ -182,7 +182,8 @@ impl<A: Address> Handover<A> {
         while self.in_flight < env.config.handover_in_flight_max
             && let Some((id, to)) = self.lacking.pop_front()
         {
-            let (_, delta): (_, Record) = env.load_here(&id);
+            // A store that fails has reported itself; another holder has the record as well.
+            let Ok((_, delta)) = env.load_here(&id) else { continue };
             if delta.is_empty() {
                 continue;
             }

@@ -24,7 +24,7 @@ struct Told {
 }
 
 /// A get under way.
-pub(super) struct Read<A> {
+pub(super) struct Read<A: Address> {
     id: OperationId,
     record_id: RecordId,
     consistency: Consistency,
@@ -185,9 +185,13 @@ impl<A: Address> Read<A> {
 
     fn ask<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>, want: Want) {
         let state = if to.id == env.own {
-            let (version, record) = env.load_here(&self.record_id);
-            self.take_in(version, record);
-            State::Done(Told { version, merged: true })
+            match env.load_here(&self.record_id) {
+                Ok((version, record)) => {
+                    self.take_in(version, record);
+                    State::Done(Told { version, merged: true })
+                }
+                Err(_) => State::Silent,
+            }
         } else {
             if want == Want::Record {
                 self.fetching = Some(to.id);

@@ -90,15 +90,17 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         }
     }
 
-    /// What this node holds under an id: nothing where the store fails.
-    pub(super) fn load_here(&mut self, id: &RecordId) -> (Version, Record) {
-        let head = self.store.head(id).and_then(|head| Ok((head, self.store.load(id)?)));
-        match head {
-            Ok((Some(head), Some(record))) => (head.version, record),
-            Ok(_) => (Version::ABSENT, Record::default()),
+    /// What this node holds under an id. A store that fails has no answer: to say that nothing is here would count
+    /// towards a quorum that then misses what is stored.
+    pub(super) fn load_here(&mut self, id: &RecordId) -> Result<(Version, Record), Refusal> {
+        let absent = (Version::ABSENT, Record::default());
+        let Some(head) = self.head_here(id)? else { return Ok(absent) };
+        match self.store.load(id) {
+            Ok(record) => Ok(record.map_or(absent, |record| (head.version, record))),
             Err(error) => {
-                self.storage_failed(id, error);
-                (Version::ABSENT, Record::default())
+                let is_set_aside = error == StoreError::Damaged;
+                let refusal = self.storage_failed(id, error);
+                if is_set_aside { Ok(absent) } else { Err(refusal) }
             }
         }
     }
@@ -165,7 +167,10 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     /// Answers at once, unless the answer is large: then it is announced and goes out with a later turn.
     fn serve_get(&mut self, get: Get, from: NodeId, id: RequestId) -> Response<A> {
         let record_id = RecordId { key: get.key, name: get.name };
-        let head = self.head_here(&record_id).unwrap_or_default().unwrap_or_default();
+        let head = match self.head_here(&record_id) {
+            Ok(head) => head.unwrap_or_default(),
+            Err(refusal) => return Response::Refused(refusal),
+        };
         if get.want == Want::Summary || head.version.is_absent() {
             return Response::Summary(Summary { version: head.version, bytes: head.bytes });
         }
@@ -188,7 +193,10 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     }
 
     fn found(&mut self, id: &RecordId) -> Response<A> {
-        let (version, record) = self.load_here(id);
+        let (version, record) = match self.load_here(id) {
+            Ok(found) => found,
+            Err(refusal) => return Response::Refused(refusal),
+        };
         if version.is_absent() {
             return Response::Summary(Summary { version, bytes: 0 });
         }

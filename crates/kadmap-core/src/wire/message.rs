@@ -79,7 +79,7 @@ pub enum Response<A = SocketAddr> {
     Summary(Summary),
     /// To [`Request::Put`]: it is held as durably as this node promises.
     Stored(Stored),
-    /// To [`Request::Put`]: it is not held, and why.
+    /// To [`Request::Put`]: it is not held, and why. To [`Request::Get`]: the node cannot tell, and why.
     Refused(Refusal),
     /// To [`Request::Compare`].
     Lacking(Lacking),
