@@ -12,6 +12,7 @@ mod ping;
 mod put;
 mod rm;
 mod run;
+mod sim;
 mod status;
 mod written;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         Verb::Ping(args) => block_on(ping::run(args, output)),
         Verb::Demo(args) => demo::run(&args, output),
         Verb::Bench(args) => bench::run(*args, output),
+        Verb::Sim(args) => sim::run(&args, output),
         Verb::Completions(args) => completions::run(&args, output),
     }
 }
