@@ -3,6 +3,7 @@
 mod arguments;
 mod fuzz;
 mod plan;
+mod python;
 mod step;
 mod tidy;
 

@@ -24,6 +24,7 @@ pub(crate) fn test() -> Vec<Step> {
         Step::cargo("test", "test --workspace --lib --bins --tests --examples"),
         Step::cargo("test/doc", "test --workspace --doc"),
         Step::tidy(),
+        Step::python(),
     ]
 }
 

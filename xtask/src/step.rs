@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{fuzz, tidy};
+use crate::{fuzz, python, tidy};
 
 /// A step of a test: its name and what it does.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ enum Work {
     Cargo { arguments: Vec<String>, environment: Vec<(&'static str, String)> },
     /// Looks at the tree.
     Tidy,
+    /// Tests the Python packages.
+    Python,
     /// Runs a fuzzer.
     Fuzz { target: String },
 }
@@ -35,6 +37,11 @@ impl Step {
     /// The step that looks at the tree.
     pub(crate) fn tidy() -> Self {
         Self { name: "tidy".to_owned(), work: Work::Tidy }
+    }
+
+    /// The step that tests the Python packages.
+    pub(crate) fn python() -> Self {
+        Self { name: "python".to_owned(), work: Work::Python }
     }
 
     /// A step that runs a fuzzer.
@@ -58,6 +65,7 @@ impl Step {
         match &self.work {
             Work::Cargo { arguments, environment } => cargo(root, arguments, environment),
             Work::Tidy => tidy::check(root),
+            Work::Python => python::run(root),
             Work::Fuzz { target } => fuzz::run(root, target),
         }
     }

@@ -12,7 +12,7 @@ use crate::progress::patiently;
 use crate::trust::Trust;
 use crate::typed::{ConsistencyName, NodeArgs, TrustArgs};
 
-/// Values that a client lets pass: the largest record, since the nodes are the ones to say what they take.
+/// Values that a client lets pass: the largest record, since the member it joins by says what the swarm takes.
 const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Replication by which a client starts, before the node it joined by has told the swarm's.
 const REPLICATION: u64 = 20;
@@ -92,6 +92,10 @@ impl Client {
         write: Write<'_>,
     ) -> Result<WriteOutcome, Failure> {
         let start = Instant::now();
+        let write = match self.status.value_bytes_max {
+            0 => write,
+            bytes_max => write.value_bytes_max(bytes_max),
+        };
         let write = write.timeout(self.timeout).into_future();
         patiently("writing", write).await.map_err(|error: PutError| {
             Failure::of_write(what, shown_name(name), error, self.timeout, start.elapsed())

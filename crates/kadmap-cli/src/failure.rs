@@ -1,7 +1,6 @@
 //! Why a verb failed: one line for a person, one kind and one exit code for a script.
 
 use std::io;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use kadmap::{PutError, ReadError, RemoteError, StartError, Stopped, ValueError, WriteError};
@@ -122,8 +121,8 @@ impl Failure {
         }
     }
 
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        if self.is_closed_pipe() { ExitCode::SUCCESS } else { self.kind().code().into() }
+    pub(crate) fn exit_code(&self) -> u8 {
+        if self.is_closed_pipe() { 0 } else { self.kind().code() }
     }
 
     /// Whether the reader of our output had enough, as `head` does: no failure at all.
@@ -188,6 +187,7 @@ fn remedy_of_write(error: &WriteError) -> &'static str {
         WriteError::Refused { refusal: kadmap::Refusal::TooLarge { .. }, .. } => {
             "; store it in parts, or raise --value-bytes-max on every node"
         }
+        WriteError::ValueTooLarge { .. } => "; a node's limit is its --value-bytes-max",
         WriteError::NameTooLong { .. } => "; choose a shorter name",
         _ => "",
     }
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_reader_that_had_enough_is_no_failure() {
         let failure = Failure::Output(io::ErrorKind::BrokenPipe.into());
-        assert_eq!(failure.exit_code(), ExitCode::SUCCESS);
-        assert_eq!(Failure::Output(io::ErrorKind::StorageFull.into()).exit_code(), ExitCode::from(2));
+        assert_eq!(failure.exit_code(), 0);
+        assert_eq!(Failure::Output(io::ErrorKind::StorageFull.into()).exit_code(), 2);
     }
 }

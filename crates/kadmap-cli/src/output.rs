@@ -1,7 +1,7 @@
 //! The only place that writes: results to standard output, messages to standard error.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use serde::Serialize;
@@ -28,8 +28,8 @@ impl Output {
     }
 
     /// For when the arguments could not be understood, yet may ask for JSON.
-    pub(crate) fn of_raw_arguments() -> Self {
-        Self::new(std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json"))
+    pub(crate) fn of_raw_arguments(arguments: &[OsString]) -> Self {
+        Self::new(arguments.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json"))
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -72,7 +72,7 @@ impl Output {
     }
 
     /// Reports a failure and gives its exit code.
-    pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
+    pub(crate) fn fail(&self, failure: &Failure) -> u8 {
         if !failure.is_closed_pipe() {
             self.error(&failure.to_string(), failure.kind());
         }
@@ -80,20 +80,20 @@ impl Output {
     }
 
     /// Answers what clap has to say: help and version are results, everything else is wrong usage.
-    pub(crate) fn answer_clap(&self, error: &clap::Error) -> ExitCode {
+    pub(crate) fn answer_clap(&self, error: &clap::Error) -> u8 {
         let text = error.render().to_string();
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match self.line(text.trim_end()) {
-                Ok(()) => ExitCode::SUCCESS,
+                Ok(()) => 0,
                 Err(failure) => self.fail(&failure),
             },
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !self.json => {
                 self.message(text.trim_end());
-                Kind::Usage.code().into()
+                Kind::Usage.code()
             }
             _ => {
                 self.error(&one_line(&text), Kind::Usage);
-                Kind::Usage.code().into()
+                Kind::Usage.code()
             }
         }
     }

@@ -16,12 +16,14 @@ mod sim;
 mod status;
 mod written;
 
+use kadmap_bench::Launch;
+
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::typed::Verb;
 
 /// Does what was typed.
-pub(crate) fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(verb: Verb, launch: Launch, output: &Output) -> Result<(), Failure> {
     match verb {
         Verb::Run(args) => block_on(run::run(args, output)),
         Verb::Put(args) => block_on(put::run(args, output)),
@@ -34,7 +36,7 @@ pub(crate) fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         Verb::Status(args) => block_on(status::run(args, output)),
         Verb::Ping(args) => block_on(ping::run(args, output)),
         Verb::Demo(args) => demo::run(&args, output),
-        Verb::Bench(args) => bench::run(*args, output),
+        Verb::Bench(args) => bench::run(*args, launch, output),
         Verb::Sim(args) => sim::run(&args, output),
         Verb::Completions(args) => completions::run(&args, output),
     }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kadmap_core::testing::{Link, Network};
@@ -342,6 +343,53 @@ fn a_node_that_joins_is_sent_only_what_it_lacks() {
     // Everyone came at nearly the same time, so everyone offers; nobody lacks anything.
     let after = sent(&network) - before;
     assert!(after < 150, "{after} requests although nothing was lacking");
+}
+
+#[test]
+fn what_is_appended_after_a_read_stands_after_what_was_read_whatever_the_clocks_say() {
+    let mut network = swarm(33, 12, &Config { replication: 3, ..Config::default() });
+    for node in 1..12 {
+        network.set_clock_offset_ms(node, -5_000);
+    }
+    for n in 0..36 {
+        let list = format!("list {n}");
+        append(&mut network, 0, &list, "first");
+        assert_eq!(items(&mut network, 1 + n % 11, &list), ["first"]);
+        append(&mut network, 1 + n % 11, &list, "second");
+        assert_eq!(items(&mut network, 0, &list), ["first", "second"]);
+    }
+}
+
+#[test]
+fn a_node_that_holds_an_item_appends_after_it_whatever_its_clock_says() {
+    let mut network = swarm(34, 2, &Config::default());
+    network.set_clock_offset_ms(1, -5_000);
+    append(&mut network, 0, "list", "first");
+    append(&mut network, 1, "list", "second");
+    assert_eq!(items(&mut network, 0, "list"), ["first", "second"]);
+}
+
+#[test]
+fn an_acknowledged_append_is_in_every_read_however_many_packets_get_lost() {
+    for (nodes, loss) in [(3, 0.1), (5, 0.1), (12, 0.1), (24, 0.05)] {
+        for seed in 40..48 {
+            let mut network = swarm(seed, nodes, &Config::default());
+            network.link.loss = loss;
+            let mut acknowledged = Vec::new();
+            for n in 0..40 {
+                let item = n.to_string();
+                let change = Change::Append { payload: text(&item) };
+                if write(&mut network, n % nodes, "list", change, WriteOptions::default()).is_ok() {
+                    acknowledged.push(item);
+                }
+                // A read may fail for want of answers; it must not succeed with less than was acknowledged.
+                let Ok(found) = read(&mut network, (n * 7 + 1) % nodes, "list") else { continue };
+                let found: BTreeSet<_> = item_texts(found.record.as_ref()).into_iter().collect();
+                let missing = acknowledged.iter().find(|item| !found.contains(*item));
+                assert_eq!(missing, None, "{nodes} nodes, seed {seed}, after append {n}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A store chosen at run time.
 
+use std::fmt;
+
 use kadmap_core::{Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage};
 
 use crate::{MemoryStore, RedbStore};
@@ -12,12 +14,29 @@ use crate::{MemoryStore, RedbStore};
 /// let store = AnyStore::from(MemoryStore::new(StoreConfig::default()));
 /// assert_eq!(store.usage().records, 0);
 /// ```
-#[derive(Debug)]
 pub enum AnyStore {
     /// Records in memory.
     Memory(MemoryStore),
     /// Records in a file.
     Redb(Box<RedbStore>),
+    /// Records wherever the caller's own store keeps them.
+    Custom(Box<dyn RecordStore + Send>),
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(store) => f.debug_tuple("Memory").field(store).finish(),
+            Self::Redb(store) => f.debug_tuple("Redb").field(store).finish(),
+            Self::Custom(_) => f.write_str("Custom(..)"),
+        }
+    }
+}
+
+impl From<Box<dyn RecordStore + Send>> for AnyStore {
+    fn from(store: Box<dyn RecordStore + Send>) -> Self {
+        Self::Custom(store)
+    }
 }
 
 impl From<MemoryStore> for AnyStore {
@@ -37,6 +56,7 @@ macro_rules! each {
         match $any {
             AnyStore::Memory($store) => $call,
             AnyStore::Redb($store) => $call,
+            AnyStore::Custom($store) => $call,
         }
     };
 }

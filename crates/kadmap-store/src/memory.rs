@@ -96,6 +96,30 @@ impl MemoryStore {
         }
     }
 
+    /// Does as [`expire`](RecordStore::expire) does, and tells which records it touched, in order.
+    ///
+    /// ```
+    /// use kadmap_store::{MemoryStore, StoreConfig};
+    /// let mut store = MemoryStore::new(StoreConfig::default());
+    /// assert!(store.expire_records(u64::MAX, 10).is_empty());
+    /// ```
+    pub fn expire_records(&mut self, unix_ms: u64, limit: usize) -> BTreeSet<RecordId> {
+        let mut touched = BTreeSet::new();
+        let Some(cut_ms) = unix_ms.checked_sub(self.tombstone_grace_ms) else { return touched };
+        for _ in 0..parts_max(limit) {
+            let due = |death: &&Death| death.at_ms <= cut_ms;
+            let Some(first) = self.deaths.first().filter(due) else { break };
+            if touched.len() == limit && !touched.contains(&first.id) {
+                break;
+            }
+            let Some(death) = self.deaths.pop_first() else { break };
+            if self.drop_part(&death, cut_ms) {
+                touched.insert(death.id);
+            }
+        }
+        touched
+    }
+
     /// Drops one part if it died by `cut_ms`; tells whether it did.
     fn drop_part(&mut self, death: &Death, cut_ms: u64) -> bool {
         let Some(kept) = self.records.get_mut(&death.id) else { return false };
@@ -202,20 +226,7 @@ impl RecordStore for MemoryStore {
     }
 
     fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
-        let Some(cut_ms) = unix_ms.checked_sub(self.tombstone_grace_ms) else { return Ok(0) };
-        let mut touched = BTreeSet::new();
-        for _ in 0..parts_max(limit) {
-            let due = |death: &&Death| death.at_ms <= cut_ms;
-            let Some(first) = self.deaths.first().filter(due) else { break };
-            if touched.len() == limit && !touched.contains(&first.id) {
-                break;
-            }
-            let Some(death) = self.deaths.pop_first() else { break };
-            if self.drop_part(&death, cut_ms) {
-                touched.insert(death.id);
-            }
-        }
-        Ok(touched.len())
+        Ok(self.expire_records(unix_ms, limit).len())
     }
 
     fn flushed(&self) -> Ticket {

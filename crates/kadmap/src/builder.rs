@@ -1,17 +1,20 @@
 //! The settings of a node, and its start.
 
+use std::fmt;
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kadmap_core::{Config, Consistency, Node, Now, Role};
+use kadmap_core::{Config, Consistency, Node, Now, RecordStore, Role};
 use kadmap_store::{AnyStore, Durability, MemoryStore, RedbStore, StoreConfig};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::dht::Shared;
 use crate::error::StartError;
+use crate::guard::{Guard, GuardHandle, Guarded};
 use crate::identity::{Credentials, Identity, PkiFiles, SwarmSecret, Trust};
 use crate::node::{ContactsFile, Driver, JoinPlan, Parts};
 use crate::place::Places;
@@ -57,7 +60,19 @@ pub struct DhtBuilder {
     places: Places,
     config: Config,
     store: StoreConfig,
+    custom_store: Option<StoreFactory>,
+    guard: Option<GuardHandle>,
     transport: TransportConfig,
+}
+
+/// Opens the caller's own store; called once for each node that starts.
+#[derive(Clone)]
+struct StoreFactory(Arc<dyn Fn() -> Result<Box<dyn RecordStore + Send>, StartError> + Send + Sync>);
+
+impl fmt::Debug for StoreFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreFactory(..)")
+    }
 }
 
 impl Default for DhtBuilder {
@@ -73,6 +88,8 @@ impl Default for DhtBuilder {
             places: Places::default(),
             config: Config::default(),
             store: StoreConfig::default(),
+            custom_store: None,
+            guard: None,
             transport: TransportConfig::default(),
         }
     }
@@ -217,6 +234,60 @@ impl DhtBuilder {
         self
     }
 
+    /// Keeps records in a store of the caller's, which `open` makes when the node starts. Identity and known contacts
+    /// stay in the data folder, if there is one.
+    ///
+    /// The store runs on the node's own thread and stands in the way of everything else there, so it must be quick.
+    /// A write that it rejects ([`StoreError::Rejected`](crate::StoreError::Rejected)) is refused and nothing else
+    /// happens.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use kadmap::{Dht, MemoryStore, RecordStore, StoreConfig};
+    /// let open = || -> Result<Box<dyn RecordStore + Send>, std::io::Error> {
+    ///     Ok(Box::new(MemoryStore::new(StoreConfig::default())))
+    /// };
+    /// let dht = Dht::builder().listen("127.0.0.1:0").store(open).spawn().await.unwrap();
+    /// dht.put("colour", "red").await.unwrap();
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn store<E>(
+        mut self,
+        open: impl Fn() -> Result<Box<dyn RecordStore + Send>, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let open = move || open().map_err(|error| StartError::CustomStore(error.into()));
+        self.custom_store = Some(StoreFactory(Arc::new(open)));
+        self
+    }
+
+    /// Shows every message that arrives, and every record that the node is to keep, to a [`Guard`] first.
+    #[must_use]
+    pub fn guard(mut self, guard: Arc<dyn Guard>) -> Self {
+        self.guard = Some(GuardHandle(guard));
+        self
+    }
+
+    /// Tells everyone who asks for the node's status this text too: free, JSON by convention. Default: empty.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use kadmap::Dht;
+    /// let first = Dht::builder().listen("127.0.0.1:0").info("{\"rack\":7}").spawn().await.unwrap();
+    /// let second = Dht::builder().listen("127.0.0.1:0").join([first.address().to_string()]).spawn().await.unwrap();
+    /// let status = second.remote(first.id(), first.address()).status().await.unwrap();
+    /// assert_eq!(status.info, "{\"rack\":7}");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn info(mut self, text: impl Into<String>) -> Self {
+        self.config.info = text.into();
+        self
+    }
+
     /// Throws away this share of outgoing packets, 0.0 to 1.0, to see how a swarm copes; for tests and benchmarks.
     #[must_use]
     pub fn packet_loss(mut self, share: f64) -> Self {
@@ -254,6 +325,10 @@ impl DhtBuilder {
         let mut join = self.join_plan().await?;
         let flushed = Arc::new(Notify::new());
         let store = self.open_store(&flushed)?;
+        let store = match &self.guard {
+            Some(guard) => Guarded::new(store, guard.clone()).into(),
+            None => store,
+        };
         let contacts_file = self.data_dir.as_deref().map(ContactsFile::in_folder);
         join.known =
             contacts_file.iter().flat_map(|file| file.load()).map(|contact| contact.address).collect();
@@ -267,13 +342,15 @@ impl DhtBuilder {
         let (ready, joined) = oneshot::channel();
         let start = Instant::now();
         let node = Node::new(id, self.config.clone(), store, random_seed(), wall_clock());
-        let parts = Parts { node, transport, commands, flushed, contacts_file, join, ready, start };
+        let guard = self.guard.clone();
+        let parts = Parts { node, transport, commands, flushed, contacts_file, join, ready, guard, start };
         tokio::spawn(Driver::new(parts).run());
         match joined.await {
             Ok(Ok(())) => Ok(Dht::new(sender, Shared { id, address, places })),
             Ok(Err(error)) => Err(error),
             Err(_) => {
-                Err(StartError::Listen { reason: "the node's task ended before it had joined".to_owned() })
+                let reason = "the node's task ended before it had joined".to_owned();
+                Err(StartError::Listen { kind: io::ErrorKind::Other, reason })
             }
         }
     }
@@ -315,14 +392,14 @@ impl DhtBuilder {
     }
 
     async fn join_plan(&self) -> Result<JoinPlan, StartError> {
-        let mut addresses = Vec::new();
-        for text in &self.join {
-            addresses.extend(resolve(text).await?.into_iter().map(|address| (address, text.clone())));
-        }
+        let addresses = resolve_all(&self.join).await?;
         Ok(JoinPlan { addresses, known: Vec::new(), timeout: self.join_timeout, retry: self.join_retry })
     }
 
     fn open_store(&self, flushed: &Arc<Notify>) -> Result<AnyStore, StartError> {
+        if let Some(StoreFactory(open)) = &self.custom_store {
+            return open().map(AnyStore::from);
+        }
         let Some(folder) = self.data_dir.as_deref().filter(|_| self.config.role == Role::Member) else {
             return Ok(MemoryStore::new(self.store.clone()).into());
         };
@@ -343,14 +420,17 @@ impl DhtBuilder {
         config.frame_bytes_max = self.config.limits.record_bytes_max as usize + FRAME_SLACK_BYTES;
         config.queue_bytes_max = config.queue_bytes_max.max(2 * config.frame_bytes_max);
         config.reassembly_bytes_max = config.reassembly_bytes_max.max(2 * config.frame_bytes_max);
-        let mut result = Err(StartError::Listen { reason: "no address given".to_owned() });
+        let (kind, reason) = (io::ErrorKind::InvalidInput, "no address given".to_owned());
+        let mut result = Err(StartError::Listen { kind, reason });
         for address in self.listen_addresses().await? {
             config.listen = address;
             match Transport::bind(&config, credentials) {
                 Ok(transport) => return Ok(transport),
-                Err(error) => result = Err(StartError::Listen { reason: error.to_string() }),
+                Err(error) => {
+                    result = Err(StartError::Listen { kind: error.kind(), reason: error.to_string() });
+                }
             }
-            if matches!(&result, Err(StartError::Listen { reason }) if reason.contains("in use")) {
+            if matches!(&result, Err(StartError::Listen { kind: io::ErrorKind::AddrInUse, .. })) {
                 break;
             }
         }
@@ -373,6 +453,15 @@ fn create_folder(folder: &std::path::Path) -> Result<(), StartError> {
     std::fs::create_dir_all(folder).map_err(|source| {
         StartError::Store(kadmap_store::OpenError::Folder { path: folder.to_owned(), source })
     })
+}
+
+/// The addresses of these texts, each with the text it was given as.
+pub(crate) async fn resolve_all(texts: &[String]) -> Result<Vec<(SocketAddr, String)>, StartError> {
+    let mut addresses = Vec::new();
+    for text in texts {
+        addresses.extend(resolve(text).await?.into_iter().map(|address| (address, text.clone())));
+    }
+    Ok(addresses)
 }
 
 async fn resolve(text: &str) -> Result<Vec<SocketAddr>, StartError> {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kadmap_core::wire::Request;
@@ -13,11 +13,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::error::{GetError, PutError, Stopped};
-use crate::node::{Answer, Command};
+use crate::builder::resolve_all;
+use crate::error::{GetError, PutError, StartError, Stopped};
+use crate::node::{Answer, Command, JoinPlan};
 use crate::place::Places;
 use crate::request::{Draft, Read, Reading, Write};
-use crate::{DhtBuilder, PeerInfo, Remote, Scan, Status, Value, ValueError};
+use crate::{DhtBuilder, PeerInfo, Place, Remote, Scan, Status, Value, ValueError};
 
 /// Names read from the own store at a time.
 const NAMES_PER_PAGE: usize = 1024;
@@ -81,6 +82,20 @@ impl Dht {
     /// The place of a name: its key.
     pub fn key_of(&self, name: impl AsRef<[u8]>) -> Key {
         self.record(name).key
+    }
+
+    /// The key that a place means in this swarm, for [`lookup`](Self::lookup).
+    ///
+    /// ```
+    /// use kadmap::{Dht, Key, Place};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let dht = Dht::builder().listen("127.0.0.1:0").spawn().await.unwrap();
+    /// assert_eq!(dht.place_of(&Place::Exact(Key::MAX)), Key::MAX);
+    /// assert_eq!(dht.place_of(&Place::Hashed(b"colour".to_vec())), dht.key_of("colour"));
+    /// # });
+    /// ```
+    pub fn place_of(&self, place: &Place) -> Key {
+        self.shared.places.key_at(place)
     }
 
     /// Stores a value as JSON under a name, in the place of whatever is there.
@@ -154,6 +169,15 @@ impl Dht {
     ) -> Write<'_> {
         let field = Bytes::copy_from_slice(field.as_ref().as_bytes());
         self.draft(name, Value::from_json(value).map(|value| Draft::PutField(field, value)))
+    }
+
+    /// Writes one field of the map under a name with a value that is JSON text or bytes already.
+    ///
+    /// # Errors
+    /// As [`put_field`](Self::put_field).
+    pub fn put_field_value(&self, name: impl AsRef<[u8]>, field: impl AsRef<str>, value: Value) -> Write<'_> {
+        let field = Bytes::copy_from_slice(field.as_ref().as_bytes());
+        self.draft(name, Ok(Draft::PutField(field, value)))
     }
 
     /// Removes one field of the map under a name.
@@ -262,6 +286,42 @@ impl Dht {
         Remote::new(self.clone(), Contact { id, address })
     }
 
+    /// Joins, while the node runs, by the addresses (`host:port`) of any members; one that answers is enough. For nodes
+    /// that started alone, and to bring two swarms together.
+    ///
+    /// # Errors
+    /// [`StartError::Join`] when none answers in time; the node goes on as before.
+    /// [`StartError::Address`] for what is no address, [`StartError::Setting`] when none is given or the node has
+    /// stopped.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use std::time::Duration;
+    /// let one = kadmap::Dht::builder().listen("127.0.0.1:0").spawn().await.unwrap();
+    /// let two = kadmap::Dht::builder().listen("127.0.0.1:0").spawn().await.unwrap();
+    /// two.join([one.address().to_string()], Duration::from_secs(10)).await.unwrap();
+    /// assert_eq!(two.peers().await.unwrap()[0].id, one.id());
+    /// # });
+    /// ```
+    pub async fn join<T: Into<String>>(
+        &self,
+        addresses: impl IntoIterator<Item = T>,
+        timeout: Duration,
+    ) -> Result<(), StartError> {
+        let addresses: Vec<String> = addresses.into_iter().map(Into::into).collect();
+        let plan = JoinPlan { addresses: resolve_all(&addresses).await?, timeout, ..JoinPlan::default() };
+        let unusable = |value: &str, remedy: &str| StartError::Setting {
+            setting: "join",
+            value: value.to_owned(),
+            remedy: remedy.to_owned(),
+        };
+        if plan.addresses.is_empty() {
+            return Err(unusable("empty", "give the address of a member"));
+        }
+        let joined = self.ask_node(|reply| Command::Join { plan, reply }).await;
+        joined.unwrap_or_else(|_| Err(unusable("asked of a node that has stopped", "start a new one")))
+    }
+
     /// Hands over what others lack, says goodbye and stops the node; takes at most some five seconds.
     /// Tells how many records were handed over.
     ///
@@ -269,6 +329,26 @@ impl Dht {
     /// [`Stopped`] when the node has stopped before.
     pub async fn leave(&self) -> Result<u64, Stopped> {
         self.ask_node(|reply| Command::Leave { reply }).await
+    }
+
+    /// Stops the node at once, without a hand-over or a goodbye, and returns when its socket is closed. Whatever is
+    /// under way ends with [`Stopped`]. Nothing happens if it has stopped before.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let dht = kadmap::Dht::builder().listen("127.0.0.1:0").spawn().await.unwrap();
+    /// dht.stop().await;
+    /// assert!(dht.is_stopped() && dht.status().await.is_err());
+    /// # });
+    /// ```
+    pub async fn stop(&self) {
+        // An error is how a node says that it has stopped already.
+        let _ = self.ask_node(|reply| Command::Stop { reply }).await;
+    }
+
+    /// Whether the node has stopped, by [`stop`](Self::stop), by [`leave`](Self::leave) or by itself.
+    pub fn is_stopped(&self) -> bool {
+        self.commands.is_closed()
     }
 
     pub(crate) async fn write(
@@ -310,7 +390,10 @@ impl Dht {
         self.shared.places.record(name.as_ref())
     }
 
-    async fn ask_node<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopped> {
+    pub(crate) async fn ask_node<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)

@@ -26,9 +26,14 @@ pub enum StartError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Store(#[from] kadmap_store::OpenError),
+    /// The caller's own store did not open.
+    #[error("cannot open the store: {0}")]
+    CustomStore(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No socket could be opened.
     #[error("cannot listen: {reason}")]
     Listen {
+        /// What kind of error it is to the operating system.
+        kind: std::io::ErrorKind,
         /// The address asked for and what is wrong with it.
         reason: String,
     },

@@ -18,7 +18,10 @@
 mod builder;
 mod dht;
 pub mod error;
+mod fields;
+mod guard;
 pub mod identity;
+mod names_at;
 mod node;
 mod place;
 mod remote;
@@ -31,13 +34,16 @@ mod value;
 pub use builder::{DEFAULT_PORT, DhtBuilder};
 pub use dht::Dht;
 pub use error::{GetError, PutError, RemoteError, StartError, Stopped};
+pub use guard::Guard;
+pub use kadmap_core::wire;
 pub use kadmap_core::wire::Refusal;
 pub use kadmap_core::wire::StatusReport;
 pub use kadmap_core::{
-    Consistency, Contact, Hop, HopOutcome, Key, LookupOutcome, NodeId, ReadError, Version, WriteError,
-    WriteOutcome,
+    Base, Codec, Consistency, Contact, Head, Hop, HopOutcome, Item, ItemId, Key, LookupOutcome, Merged,
+    NodeId, Payload, ReadError, Record, RecordId, RecordStore, Shape, Stamp, StoreError, Ticket, Usage,
+    Version, WriteError, WriteOutcome,
 };
-pub use kadmap_store::Durability;
+pub use kadmap_store::{Durability, MemoryStore, StoreConfig};
 pub use place::Place;
 pub use remote::Remote;
 pub use request::{Read, Reading, Write};

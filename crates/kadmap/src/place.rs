@@ -38,14 +38,19 @@ impl Places {
         self.function = Some(Arc::new(function));
     }
 
+    /// The key that a place means.
+    pub(crate) fn key_at(&self, place: &Place) -> Key {
+        match place {
+            Place::Hashed(bytes) => self.hash(bytes),
+            Place::Exact(key) => *key,
+        }
+    }
+
     /// The record of a name.
     pub(crate) fn record(&self, name: &[u8]) -> RecordId {
         let key = match &self.function {
             None => self.hash(name),
-            Some(function) => match function(name) {
-                Place::Hashed(bytes) => self.hash(&bytes),
-                Place::Exact(key) => key,
-            },
+            Some(function) => self.key_at(&function(name)),
         };
         RecordId::new(key, name.to_vec())
     }
@@ -82,5 +87,7 @@ mod tests {
         let (one, two) = (family.record(b"my_key"), family.record(b"my_kitten"));
         assert_eq!(one.key, two.key);
         assert_ne!(one, two);
+        assert_eq!(keyed.key_at(&Place::Hashed(b"colour".to_vec())), keyed.record(b"colour").key);
+        assert_eq!(keyed.key_at(&Place::Exact(Key::MAX)), Key::MAX);
     }
 }

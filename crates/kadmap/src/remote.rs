@@ -88,10 +88,22 @@ impl Remote {
     /// # Errors
     /// [`RemoteError`] when it does not answer.
     pub async fn keys(&self) -> Result<Vec<Bytes>, RemoteError> {
+        self.keys_between(Key::MIN, Key::MAX).await
+    }
+
+    /// The names it holds at one place.
+    ///
+    /// # Errors
+    /// [`RemoteError`] when it does not answer.
+    pub async fn keys_at(&self, place: Key) -> Result<Vec<Bytes>, RemoteError> {
+        self.keys_between(place, place).await
+    }
+
+    async fn keys_between(&self, first: Key, to: Key) -> Result<Vec<Bytes>, RemoteError> {
         let mut all = Vec::new();
-        let (mut from, mut after_name) = (Key::MIN, None);
+        let (mut from, mut after_name) = (first, None);
         loop {
-            let names = Names { from, to: Key::MAX, after_name, limit: NAMES_PER_REQUEST };
+            let names = Names { from, to, after_name, limit: NAMES_PER_REQUEST };
             match self.ask(Request::Names(names)).await? {
                 (Response::Names(page), _) => {
                     all.extend(page.entries.into_iter().map(|entry| entry.name));

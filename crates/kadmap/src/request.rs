@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kadmap_core::{
-    Change, Consistency, Payload, ReadOptions, RecordId, Shape, Version, WriteOptions, WriteOutcome,
+    Change, Consistency, Payload, ReadOptions, RecordId, Shape, Version, WriteError, WriteOptions,
+    WriteOutcome,
 };
 use serde::de::DeserializeOwned;
 
 use crate::error::{GetError, PutError};
-use crate::{Dht, Value, ValueError};
+use crate::{Dht, Place, Value, ValueError};
 
 /// What a write does, before its value has become a payload.
 #[derive(Debug)]
@@ -56,11 +57,30 @@ pub struct Write<'a> {
     record: RecordId,
     draft: Result<Draft, ValueError>,
     options: WriteOptions,
+    value_bytes_max: Option<u64>,
 }
 
 impl<'a> Write<'a> {
     pub(crate) fn new(dht: &'a Dht, record: RecordId, draft: Result<Draft, ValueError>) -> Self {
-        Self { dht, record, draft, options: WriteOptions::default() }
+        Self { dht, record, draft, options: WriteOptions::default(), value_bytes_max: None }
+    }
+
+    /// Writes at this place instead of where the name's hash is; the record is the name's *at that place*, so read it
+    /// there too.
+    ///
+    /// ```
+    /// use kadmap::Place;
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let dht = kadmap::Dht::builder().listen("127.0.0.1:0").spawn().await.unwrap();
+    /// let family = Place::Hashed(b"colours".to_vec());
+    /// dht.put("red", "#f00").place(&family).await.unwrap();
+    /// assert!(dht.read("red").place(&family).await.unwrap().value.is_some());
+    /// assert!(dht.read("red").await.unwrap().value.is_none());
+    /// # });
+    /// ```
+    pub fn place(mut self, place: &Place) -> Self {
+        self.record.key = self.dht.place_of(place);
+        self
     }
 
     /// Waits for so many of the replicas, instead of what the node was built with.
@@ -90,8 +110,27 @@ impl<'a> Write<'a> {
         self
     }
 
+    /// Refuses a value larger than this before anything travels, beside the node's own limit: for a client that has
+    /// been told the swarm's, by [`StatusReport::value_bytes_max`](crate::StatusReport::value_bytes_max).
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let dht = kadmap::Dht::builder().listen("127.0.0.1:0").spawn().await.unwrap();
+    /// let refused = dht.put_bytes("large", vec![0; 11]).value_bytes_max(10).await.unwrap_err();
+    /// assert!(refused.to_string().contains("11 bytes, allowed are 10"), "{refused}");
+    /// # });
+    /// ```
+    pub fn value_bytes_max(mut self, bytes: u64) -> Self {
+        self.value_bytes_max = Some(bytes);
+        self
+    }
+
     async fn run(self) -> Result<WriteOutcome, PutError> {
         let change = self.draft?.into_change();
+        let bytes = change.value_bytes() as u64;
+        if let Some(bytes_max) = self.value_bytes_max.filter(|bytes_max| bytes > *bytes_max) {
+            return Err(WriteError::ValueTooLarge { bytes, bytes_max }.into());
+        }
         self.dht.write(self.record, change, self.options).await
     }
 }
@@ -127,6 +166,12 @@ pub struct Read<'a> {
 impl<'a> Read<'a> {
     pub(crate) fn new(dht: &'a Dht, record: RecordId) -> Self {
         Self { dht, record, options: ReadOptions::default() }
+    }
+
+    /// Reads at this place instead of where the name's hash is; see [`Write::place`].
+    pub fn place(mut self, place: &Place) -> Self {
+        self.record.key = self.dht.place_of(place);
+        self
     }
 
     /// Waits for so many of the replicas, instead of what the node was built with.

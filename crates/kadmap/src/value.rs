@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
-use kadmap_core::{Codec, Item, Payload, Record, Shape};
+use kadmap_core::{Codec, Payload, Record, Shape};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 use thiserror::Error;
+
+use crate::fields::Fields;
 
 /// A value as it was stored: JSON as text, so that numbers keep every digit, or bytes, or a list or map in which some
 /// are bytes.
@@ -82,7 +84,13 @@ impl Value {
     }
 
     /// The payload and shape under which the value is stored.
-    pub(crate) fn into_payload(self) -> (Payload, Shape) {
+    ///
+    /// ```
+    /// use kadmap::{Shape, Value};
+    /// let (payload, shape) = Value::from_json(&[1, 2]).unwrap().into_payload();
+    /// assert_eq!((&payload.bytes[..], shape), (&b"[1,2]"[..], Shape::List));
+    /// ```
+    pub fn into_payload(self) -> (Payload, Shape) {
         match self {
             Self::Bytes(bytes) => (Payload::new(Codec::Bytes, bytes), Shape::Value),
             Self::Json(text) => {
@@ -98,14 +106,26 @@ impl Value {
         }
     }
 
-    /// What a record shows at this time; `None` when there is nothing to see.
-    pub(crate) fn of_record(record: &Record, unix_ms: u64) -> Option<Self> {
+    /// What a record shows at this time, in milliseconds since 1970; `None` when there is nothing to see.
+    /// For stores and guards; costs the record's size.
+    ///
+    /// ```
+    /// use kadmap::{Codec, Payload, Record, Base, Shape, Stamp, Value};
+    /// let payload = Some(Payload::new(Codec::Json, "1"));
+    /// let base = Base { stamp: Stamp { time: 1, writer: 1 }, shape: Shape::Value, payload, expires_ms: Some(9) };
+    /// let record = Record::from(base);
+    /// assert_eq!(Value::of_record(&record, 8), Some(Value::Json("1".into())));
+    /// assert_eq!(Value::of_record(&record, 9), None);
+    /// ```
+    pub fn of_record(record: &Record, unix_ms: u64) -> Option<Self> {
         let base = record.live_base(unix_ms);
         let shape = base.map(|base| base.shape);
         let base_value = base.and_then(|base| base.payload.as_ref()).map(Self::of_payload);
         let has_list = record.live_items(unix_ms).any(|item| item.field.is_none());
         match (shape, base_value) {
             (Some(Shape::Value), value) => value,
+            // What nobody has added to is as its writer wrote it.
+            (Some(_), Some(base)) if record.items().len() == 0 => Some(base),
             (Some(Shape::List), Some(base)) => Some(list_of(Some(base), record, unix_ms)),
             (Some(Shape::Map), Some(base)) => Some(map_of(Some(base), record, unix_ms)),
             _ if has_list => Some(list_of(None, record, unix_ms)),
@@ -114,7 +134,13 @@ impl Value {
         }
     }
 
-    fn of_payload(payload: &Payload) -> Self {
+    /// The value that a payload carries.
+    ///
+    /// ```
+    /// use kadmap::{Codec, Payload, Value};
+    /// assert_eq!(Value::of_payload(&Payload::new(Codec::Json, "1")), Value::Json("1".into()));
+    /// ```
+    pub fn of_payload(payload: &Payload) -> Self {
         match payload.codec {
             Codec::Bytes => Self::Bytes(payload.bytes.clone()),
             // What claims to be text and is not is handed out as the bytes it is.
@@ -212,36 +238,29 @@ fn split_list(base: &Value) -> Vec<Value> {
     }
 }
 
-/// A base object with the fields put and removed above it, by name.
+/// A base object with the fields put and removed above it; a base that is no object is all there is to see.
 fn map_of(base: Option<Value>, record: &Record, unix_ms: u64) -> Value {
-    let parsed = match &base {
-        Some(Value::Json(text)) => serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(text).ok(),
-        _ => None,
+    let fields = match &base {
+        None => Some(Fields::default()),
+        Some(Value::Json(text)) => Fields::of_json(text),
+        Some(_) => None,
     };
-    let raw =
-        |(name, value): (String, Box<RawValue>)| (name, Value::Json(String::from(Box::<str>::from(value))));
-    let mut fields: BTreeMap<_, _> = parsed.unwrap_or_default().into_iter().map(raw).collect();
+    let Some(mut fields) = fields else { return base.unwrap_or(Value::Map(BTreeMap::new())) };
     for item in record.items() {
-        let Some(name) = field_name(item) else { continue };
+        let Some(name) = &item.field else { continue };
+        let name = String::from_utf8_lossy(name);
         match item.payload.as_ref().filter(|_| item.is_live(unix_ms)) {
-            Some(payload) => fields.insert(name, Value::of_payload(payload)),
+            Some(payload) => fields.put(&name, Value::of_payload(payload)),
             None => fields.remove(&name),
-        };
+        }
     }
-    if fields.values().all(|value| matches!(value, Value::Json(_))) {
-        return Value::Json(Value::Map(fields).to_json_text());
-    }
-    Value::Map(fields)
-}
-
-fn field_name(item: &Item) -> Option<String> {
-    item.field.as_ref().map(|name| String::from_utf8_lossy(name).into_owned())
+    fields.into_value()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kadmap_core::{Base, Stamp};
+    use kadmap_core::{Base, Item, Stamp};
 
     fn json(text: &str) -> Value {
         Value::Json(text.to_owned())
@@ -297,6 +316,20 @@ mod tests {
         ];
         let record = Record::from_parts(Some(base(json(r#"{"a":1,"b":2,"c":3}"#))), items);
         assert_eq!(Value::of_record(&record, 0), Some(json(r#"{"a":1,"b":22,"d \"":4}"#)));
+    }
+
+    #[test]
+    fn what_nobody_has_added_to_reads_as_it_was_written() {
+        for text in [r#"{ "b":1, "a":2 }"#, r#"{"\ud800":1}"#, "[ 1,  2 ]"] {
+            assert_eq!(Value::of_record(&base(json(text)).into(), 0), Some(json(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_field_above_what_is_no_object_does_not_hide_it() {
+        let lie = Base { shape: Shape::Map, ..base(json("{\"a\"")) };
+        let record = Record::from_parts(Some(lie), [item(2, Some("b"), Some(json("2")))]);
+        assert_eq!(Value::of_record(&record, 0), Some(json("{\"a\"")));
     }
 
     #[test]

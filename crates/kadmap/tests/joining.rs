@@ -122,7 +122,7 @@ async fn bad_addresses_and_settings_are_named() {
     let first = node().spawn().await.unwrap();
     let taken = first.address().to_string();
     let error = Dht::builder().listen(taken.clone()).spawn().await.unwrap_err();
-    assert!(matches!(&error, StartError::Listen { reason } if reason.contains(&taken)), "{error}");
+    assert!(matches!(&error, StartError::Listen { reason, .. } if reason.contains(&taken)), "{error}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::requests::{Owner, Requests, Waits};
 use super::{Action, Counters};
 use crate::config::{Config, Role};
 use crate::operation::{Event, OperationId};
-use crate::record::{Clock, OVERHEAD_BYTES, Record, Version};
+use crate::record::{Clock, OVERHEAD_BYTES, Record, Stamp, Version};
 use crate::routing::{Admission, RoutingTable};
 use crate::store::{RecordId, Ticket};
 use crate::wire::{Body, Message, Request, RequestId, Response, WireContact};
@@ -156,6 +156,13 @@ impl<S, A: Address> Env<S, A> {
             self.departed.retain(|id| *id != contact.id);
             self.arrived.retain(|known| known.id != contact.id);
             self.arrived.push(contact);
+        }
+    }
+
+    /// Stamps later writes of this node above what it has seen, unless that is from a clock too far ahead to follow.
+    pub(super) fn observe(&mut self, now: Now, stamp: Stamp) {
+        if stamp.unix_ms() <= now.unix_ms.saturating_add(self.config.clock_drift_max.as_millis() as u64) {
+            self.clock.observe(stamp);
         }
     }
 

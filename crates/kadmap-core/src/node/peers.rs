@@ -19,6 +19,9 @@ const UNMEASURED_FACTOR: u32 = 4;
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 /// Weight of one request in the share of lost ones: 1/64, so that some hundred requests tell.
 const LOSS_SMOOTHING_SHIFT: u32 = 6;
+/// The share of proven false alarms, as one in so many, from which a lost request says little about its node. Half
+/// the nodes dead prove none; 10% of packets lost prove 19%.
+const FALSE_ALARMS_MANY: u32 = 32;
 /// One as a fixed-point number with 16 bits of fraction.
 const ONE: u32 = 1 << 16;
 
@@ -58,6 +61,8 @@ pub(super) struct Peers {
     typical: RoundTrip,
     /// Share of requests whose first attempt was lost, smoothed; 16 bits of fraction.
     loss: u32,
+    /// Share of requests whose first attempt was lost though their node was there, smoothed; 16 bits of fraction.
+    false_alarms: u32,
 }
 
 impl Peers {
@@ -65,6 +70,9 @@ impl Peers {
     pub(super) fn heard(&mut self, now: Instant, id: &NodeId) -> Heard {
         let trouble = if self.troubles.is_empty() { None } else { self.troubles.remove(id) };
         let is_back = trouble.is_some_and(|trouble| trouble.silences > 0);
+        if trouble.is_some_and(|trouble| trouble.unresponsive && trouble.silences == 0) {
+            self.false_alarms += (ONE - self.false_alarms) >> LOSS_SMOOTHING_SHIFT;
+        }
         let pace = self.paces.entry(id);
         let is_due =
             is_back || pace.confirmed == Tick::default() || pace.confirmed.age(now) >= CONFIRM_INTERVAL;
@@ -83,6 +91,7 @@ impl Peers {
         self.paces.entry(id).round_trip.sample(round_trip);
         self.typical.sample(round_trip);
         self.loss -= self.loss >> LOSS_SMOOTHING_SHIFT;
+        self.false_alarms -= self.false_alarms >> LOSS_SMOOTHING_SHIFT;
     }
 
     /// After how long an answer is late, and after how long it counts as lost.
@@ -150,6 +159,11 @@ impl Peers {
     /// Whether more than about 1% of first attempts are lost of late: then it pays to ask more nodes at once.
     pub(super) fn is_lossy(&self) -> bool {
         self.loss > ONE / 100
+    }
+
+    /// Whether nodes that let a request be lost have often turned out to be there: then only silence proves anything.
+    pub(super) fn cries_wolf(&self) -> bool {
+        self.false_alarms > ONE / FALSE_ALARMS_MANY
     }
 
     /// Notes that a node said goodbye; what was known of it is forgotten.

@@ -7,7 +7,7 @@ use super::replicas::{Replica, Replicas, State};
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
 use crate::operation::{OperationId, ReadError, ReadOptions, ReadOutcome};
-use crate::record::{Record, Version};
+use crate::record::{Record, Stamp, Version};
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Get, Put, PutMode, Request, Response, Want};
 use crate::{Address, Consistency, Contact, NodeId, Now};
@@ -92,12 +92,17 @@ impl<A: Address> Read<A> {
             self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.closest()));
             self.finder = None;
         }
+        if let Some(replicas) = &mut self.replicas {
+            replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
+        }
         while let Some((to, want)) = self.next_to_ask(env) {
             self.ask(env, now, to, want);
         }
         let mut result = self.result(env)?.map(|need| self.outcome(need));
         if let Ok(outcome) = &mut result {
             outcome.repaired = self.repair(env, now, outcome);
+            // What is written after this read belongs after what it saw.
+            env.observe(now, outcome.record.as_ref().map_or(Stamp::MIN, Record::newest));
         }
         Some(result)
     }

@@ -12,11 +12,16 @@ use crate::{Address, Contact, Key, NodeId};
 pub(super) struct Replica<T, A> {
     pub(super) contact: Contact<A>,
     pub(super) state: State<T>,
-    /// It lets requests be lost: it is asked, but others count in its place until it answers.
+    /// It has let a request be lost and was not heard since: whether it is there is in doubt.
     unresponsive: bool,
 }
 
 impl<T, A: Address> Replica<T, A> {
+    fn is_given_up(&self) -> bool {
+        matches!(self.state, State::Silent)
+    }
+
+    /// Whether it counts where those in doubt do not.
     fn counts(&self) -> bool {
         match self.state {
             State::Silent => false,
@@ -47,7 +52,15 @@ pub(super) struct Replicas<T, A> {
     replication: usize,
     /// Whether the first answer has set the pace for the others.
     paced: bool,
+    /// Nodes that were in doubt when the operation began or have come to be since.
+    doubtful: usize,
+    /// Whether nodes in doubt, which let a request be lost and were not heard since, are passed over.
+    passes_over_doubtful: bool,
 }
+
+/// Nodes in doubt at once that are passed over: so many do not come from lost packets unless many are lost, and then
+/// [`Peers::cries_wolf`](super::peers::Peers::cries_wolf) tells.
+const DOUBTFUL_MIN: usize = 4;
 
 /// How many times the first answer's round trip the others may take before they are hedged.
 const PACE_SLOW_FACTOR: u32 = 3;
@@ -67,7 +80,25 @@ impl<T, A: Address> Replicas<T, A> {
             let place = list.partition_point(|replica| replica.contact.id.distance(key) < own);
             list.insert(place, replica(env.own_contact()));
         }
-        Self { list, replication: env.config.replication, paced: false }
+        let doubtful = list.iter().filter(|replica| replica.unresponsive).count();
+        let replication = env.config.replication;
+        Self { list, replication, paced: false, doubtful, passes_over_doubtful: false }
+    }
+
+    /// Decides of which nodes a quorum is taken; to be called before one is counted.
+    ///
+    /// Of the closest, as long as enough of them can answer: any two quorums of the same nodes share one. Where too
+    /// many are in doubt at once, as when half of the swarm has died, those who respond are counted with the ones who
+    /// stand in, rather than waiting until the dead are given up.
+    pub(super) fn choose_responsible<S>(&mut self, env: &Env<S, A>, needed: impl Fn(usize) -> usize) {
+        if self.doubtful < DOUBTFUL_MIN {
+            self.passes_over_doubtful = false;
+            return;
+        }
+        let closest = self.closest_iter().count();
+        let responsive = self.closest_iter().filter(|replica| replica.counts()).count();
+        let is_short = responsive < needed(closest) && closest - responsive >= DOUBTFUL_MIN;
+        self.passes_over_doubtful = is_short && !env.peers.cries_wolf();
     }
 
     /// Takes the first answer's round trip as the measure for the others: what is known of each from a busier time
@@ -90,14 +121,17 @@ impl<T, A: Address> Replicas<T, A> {
         }
     }
 
-    /// How many nodes are responsible: those that respond, at most the replication.
+    /// How many nodes are responsible, at most the replication.
     pub(super) fn responsible(&self) -> usize {
         self.responsible_iter().count()
     }
 
     /// The responsible nodes in distance order.
     pub(super) fn responsible_iter(&self) -> impl Iterator<Item = &Replica<T, A>> {
-        self.list.iter().filter(|replica| replica.counts()).take(self.replication)
+        let is_candidate = |replica: &&Replica<T, A>| {
+            if self.passes_over_doubtful { replica.counts() } else { !replica.is_given_up() }
+        };
+        self.list.iter().filter(is_candidate).take(self.replication)
     }
 
     /// How many of the responsible nodes have come so far.
@@ -107,20 +141,20 @@ impl<T, A: Address> Replicas<T, A> {
 
     /// The nodes to which a record belongs: the closest, responsive or not, unless given up.
     pub(super) fn closest_iter(&self) -> impl Iterator<Item = &Replica<T, A>> {
-        let not_silent = self.list.iter().filter(|replica| !matches!(replica.state, State::Silent));
-        not_silent.take(self.replication)
+        self.list.iter().filter(|replica| !replica.is_given_up()).take(self.replication)
     }
 
     /// Takes note that a node let a request be lost.
     pub(super) fn set_unresponsive(&mut self, id: &NodeId) {
         if let Some(replica) = self.list.iter_mut().find(|replica| replica.contact.id == *id) {
+            self.doubtful += usize::from(!replica.unresponsive);
             replica.unresponsive = true;
         }
     }
 
-    /// Nodes asked whose answer is not overdue.
+    /// Responsible nodes asked whose answer is not overdue.
     pub(super) fn awaited(&self) -> usize {
-        self.count(|state| matches!(state, State::Waiting { slow: false, .. }))
+        self.count_responsible(|state| matches!(state, State::Waiting { slow: false, .. }))
     }
 
     /// Nodes whose answer may still come.
@@ -150,7 +184,10 @@ impl<T, A: Address> Replicas<T, A> {
 
     /// The nearest node not asked yet, those that owe us answers last; this node itself first, as it costs nothing.
     pub(super) fn next_idle<S>(&self, env: &Env<S, A>) -> Option<Contact<A>> {
-        let mut idle = self.list.iter().filter(|replica| matches!(replica.state, State::Idle));
+        // Who stands in counts only where those in doubt do not.
+        let reach = if self.passes_over_doubtful { self.list.len() } else { self.replication };
+        let candidates = self.list.iter().filter(|replica| !replica.is_given_up()).take(reach);
+        let mut idle = candidates.filter(|replica| matches!(replica.state, State::Idle));
         let first = idle.clone().next()?;
         let responsible = self.responsible_iter().any(|replica| replica.contact.id == env.own);
         if responsible && let Some(own) = idle.clone().find(|replica| replica.contact.id == env.own) {

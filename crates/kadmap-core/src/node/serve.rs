@@ -85,7 +85,10 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             return Err(refusal);
         }
         match self.store.merge(&id, put.delta) {
-            Ok(merged) => Ok(Stored { version: merged.head.version, ticket: merged.ticket }),
+            Ok(merged) => {
+                self.observe(now, merged.head.newest);
+                Ok(Stored { version: merged.head.version, ticket: merged.ticket })
+            }
             Err(error) => Err(self.storage_failed(&id, error)),
         }
     }

@@ -110,6 +110,9 @@ impl<A: Address> Write<A> {
         }
         self.restamp_if_superseded(env, now);
         loop {
+            if let Some(replicas) = &mut self.replicas {
+                replicas.choose_responsible(env, |nodes| self.consistency.writes_needed(nodes));
+            }
             if let Some(result) = self.result(env) {
                 self.finish(env, now, result);
                 return true;
@@ -133,7 +136,7 @@ impl<A: Address> Write<A> {
             self.expire(env, now);
             return true;
         };
-        let newest = seen.record.as_ref().map_or(Stamp::MIN, |record| record.head().newest);
+        let newest = seen.record.as_ref().map_or(Stamp::MIN, Record::newest);
         // A record of which nothing can be read, such as a deleted one, counts as absent.
         let is_live = seen.record.as_ref().is_some_and(|record| record.is_live(now.unix_ms));
         let found = if is_live { seen.version } else { Version::ABSENT };
@@ -143,7 +146,7 @@ impl<A: Address> Write<A> {
             self.finish(env, now, Err(error));
             return true;
         }
-        env.clock.observe(newest);
+        env.observe(now, newest);
         self.if_newest = Some(newest);
         self.stamp = env.clock.stamp(now.unix_ms);
         self.delta = delta_of(&self.change, &self.options, self.stamp);

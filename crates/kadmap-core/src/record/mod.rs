@@ -152,6 +152,12 @@ impl Record {
         self.items.values()
     }
 
+    /// The highest stamp in the record, [`Stamp::MIN`] when it is empty. Costs its number of items.
+    pub fn newest(&self) -> Stamp {
+        let base = self.base.iter().map(|base| base.stamp);
+        base.chain(self.items().map(|item| item.stamp)).max().unwrap_or(Stamp::MIN)
+    }
+
     /// The item with this id.
     pub fn item(&self, id: &ItemId) -> Option<&Item> {
         self.items.get(id)

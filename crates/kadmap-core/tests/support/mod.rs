@@ -2,7 +2,7 @@
 
 use kadmap_core::testing::Network;
 use kadmap_core::{
-    Change, Codec, Config, Event, Key, Payload, ReadError, ReadOptions, ReadOutcome, RecordId, Shape,
+    Change, Codec, Config, Event, Key, Payload, ReadError, ReadOptions, ReadOutcome, Record, RecordId, Shape,
     WriteError, WriteOptions, WriteOutcome,
 };
 
@@ -69,8 +69,12 @@ pub(crate) fn value(network: &mut Network, node: usize, name: &str) -> Option<St
 
 /// The appended items of a name as one node reads them.
 pub(crate) fn items(network: &mut Network, node: usize, name: &str) -> Vec<String> {
-    let outcome = read(network, node, name).unwrap();
-    let Some(record) = outcome.record else { return Vec::new() };
-    let items = record.live_items(0).filter_map(|item| item.payload.clone());
-    items.map(|payload| String::from_utf8(payload.bytes.to_vec()).unwrap()).collect()
+    item_texts(read(network, node, name).unwrap().record.as_ref())
+}
+
+/// The appended items of a record.
+pub(crate) fn item_texts(record: Option<&Record>) -> Vec<String> {
+    let items = record.into_iter().flat_map(|record| record.live_items(0));
+    let payloads = items.filter_map(|item| item.payload.clone());
+    payloads.map(|payload| String::from_utf8(payload.bytes.to_vec()).unwrap()).collect()
 }

@@ -8,7 +8,9 @@ use kadmap_core::{
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
+use super::join::JoinPlan;
 use crate::Status;
+use crate::error::StartError;
 
 /// One page of a scan, and whether it is the last.
 pub(crate) struct ScanPage {
@@ -61,5 +63,12 @@ pub(crate) enum Command {
     },
     Leave {
         reply: oneshot::Sender<u64>,
+    },
+    Join {
+        plan: JoinPlan,
+        reply: oneshot::Sender<Result<(), StartError>>,
+    },
+    Stop {
+        reply: oneshot::Sender<()>,
     },
 }

@@ -1,5 +1,6 @@
 //! The loop itself.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,9 +15,11 @@ use tracing::{debug, error, info, warn};
 use super::command::Command;
 use super::contacts_file::ContactsFile;
 use super::join::{Join, JoinPlan, Step};
+use super::later_joins::LaterJoins;
 use super::waiters::{Delivered, Waiter, Waiters};
 use crate::Status;
 use crate::error::StartError;
+use crate::guard::GuardHandle;
 use crate::transport::{Transport, TransportEvent};
 
 /// Commands taken up in one turn: what one turn emits shares packets, and no caller waits longer than this many.
@@ -37,6 +40,7 @@ pub(crate) struct Parts {
     pub(crate) join: JoinPlan,
     /// Told once the node serves, or why it cannot.
     pub(crate) ready: oneshot::Sender<Result<(), StartError>>,
+    pub(crate) guard: Option<GuardHandle>,
     /// The zero of the node's monotonic clock.
     pub(crate) start: Instant,
 }
@@ -63,6 +67,10 @@ pub(crate) struct Driver {
     flushed: Arc<Notify>,
     contacts_file: Option<ContactsFile>,
     ready: Option<oneshot::Sender<Result<(), StartError>>>,
+    /// Told once the socket is closed.
+    stop_replies: Vec<oneshot::Sender<()>>,
+    later_joins: LaterJoins,
+    guard: Option<GuardHandle>,
     stage: Stage,
     waiters: Waiters,
     start: Instant,
@@ -93,6 +101,9 @@ impl Driver {
             flushed: parts.flushed,
             contacts_file: parts.contacts_file,
             ready: Some(parts.ready),
+            stop_replies: Vec::new(),
+            later_joins: LaterJoins::default(),
+            guard: parts.guard,
             stage: Stage::Joining(Join::new(parts.join, now)),
             waiters: Waiters::default(),
             start: parts.start,
@@ -125,6 +136,12 @@ impl Driver {
         }
         self.save_contacts();
         self.transport.close().await;
+        let Self { node, transport, commands, waiters, stop_replies, .. } = self;
+        // Whoever hears of the end finds the node stopped, its socket closed and its folder free.
+        drop((commands, waiters, transport, node));
+        for reply in stop_replies {
+            let _ = reply.send(());
+        }
     }
 
     async fn wake(&mut self) -> Wake {
@@ -225,6 +242,11 @@ impl Driver {
                 let _ = reply.send(self.status(now));
             }
             Command::Leave { reply } => self.leave(now, reply),
+            Command::Join { plan, reply } => self.later_joins.begin(plan, reply),
+            Command::Stop { reply } => {
+                self.stop_replies.push(reply);
+                self.stage = Stage::Ended;
+            }
         }
     }
 
@@ -248,8 +270,8 @@ impl Driver {
         match event {
             TransportEvent::Received { from, frame } => self.handle_frame(from, &frame),
             TransportEvent::Connected { contact, dialled } => {
-                if dialled.is_some() {
-                    self.handle_connected(contact);
+                if let Some(dialled) = dialled {
+                    self.handle_connected(contact, &dialled);
                 }
             }
             TransportEvent::Unreachable { id: Some(id), address, reason } => {
@@ -259,6 +281,7 @@ impl Driver {
             }
             TransportEvent::Unreachable { id: None, address, reason } => {
                 debug!("{address}: {reason}");
+                self.later_joins.failed(address, &reason);
                 if let Stage::Joining(join) = &mut self.stage {
                     join.failed(Instant::now(), address, reason);
                 }
@@ -271,7 +294,13 @@ impl Driver {
         match wire::decode(frame) {
             Ok(message) => {
                 let now = self.now();
-                self.node.handle_message(now, from, message);
+                let Some(guard) = &self.guard else {
+                    return self.node.handle_message(now, from, message);
+                };
+                if let Some(message) = guard.0.begin(&from, message) {
+                    self.node.handle_message(now, from, message);
+                    guard.0.end();
+                }
             }
             Err(error) => {
                 self.frames_malformed += 1;
@@ -281,10 +310,12 @@ impl Driver {
     }
 
     /// A member that we dialled has proved its id: the first one while joining is our way in.
-    fn handle_connected(&mut self, contact: Contact) {
+    fn handle_connected(&mut self, contact: Contact, dialled: &SocketAddr) {
         let now = self.now();
         if matches!(self.stage, Stage::Joining(_)) {
             self.stage = Stage::Member;
+            self.node.join(now, &[contact]);
+        } else if self.later_joins.connected(dialled) {
             self.node.join(now, &[contact]);
         } else {
             self.node.handle_connected(now, contact);
@@ -292,6 +323,7 @@ impl Driver {
     }
 
     fn go_on_joining(&mut self) {
+        self.later_joins.step().into_iter().for_each(|address| self.transport.dial(address));
         let Stage::Joining(join) = &mut self.stage else { return };
         match join.step(Instant::now()) {
             Step::Wait => {}
@@ -320,6 +352,7 @@ impl Driver {
             Event::Joined { contacts } => {
                 info!("joined: {contacts} contacts");
                 self.save_contacts();
+                self.later_joins.joined();
                 if let Some(ready) = self.ready.take()
                     && ready.send(Ok(())).is_err()
                 {
@@ -390,7 +423,9 @@ impl Driver {
             Stage::Leaving { until, .. } => Some(*until),
             _ => None,
         };
-        let Some(at) = node.into_iter().chain(stage).min() else { return };
+        let Some(at) = node.into_iter().chain(stage).chain(self.later_joins.next_timer()).min() else {
+            return;
+        };
         if self.alarm_at.is_none_or(|set| at < set) {
             self.alarm.as_mut().reset(at.into());
             self.alarm_at = Some(at);

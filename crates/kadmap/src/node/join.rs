@@ -86,6 +86,11 @@ impl Join {
         }
     }
 
+    /// Whether this address is being dialled.
+    pub(crate) fn is_dialling(&self, address: &SocketAddr) -> bool {
+        self.dialling.contains(address)
+    }
+
     /// Whether trying again cannot help: everybody answered, and nobody wants us or is wanted.
     fn is_hopeless(&self) -> bool {
         let addresses = self.plan.addresses.iter().map(|&(address, _)| address);

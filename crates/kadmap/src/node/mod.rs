@@ -6,6 +6,7 @@ mod command;
 mod contacts_file;
 mod driver;
 mod join;
+mod later_joins;
 mod waiters;
 
 pub(crate) use command::{Answer, Command, ScanPage};

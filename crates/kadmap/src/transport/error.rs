@@ -47,6 +47,16 @@ impl BindError {
             _ => Self::Socket { address, source },
         }
     }
+
+    /// What kind of error it is to the operating system.
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::InUse { .. } => io::ErrorKind::AddrInUse,
+            Self::NotOurs { .. } => io::ErrorKind::AddrNotAvailable,
+            Self::Socket { source, .. } => source.kind(),
+            Self::IdleTimeout { .. } => io::ErrorKind::InvalidInput,
+        }
+    }
 }
 
 /// Why a peer could not be dialled.

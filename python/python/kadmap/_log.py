@@ -1,0 +1,20 @@
+"""The logger of the package, for the Python and the Rust side alike: `logging.getLogger("kadmap")`."""
+
+from __future__ import annotations
+
+import logging
+
+from kadmap._kadmap import set_log_level
+
+logger = logging.getLogger("kadmap")
+
+_LEVEL_MAX = 255
+"""The extension counts levels in a byte."""
+
+
+def follow_level() -> None:
+    """Has the nodes say as much as the logger lets through; what it would drop never reaches Python.
+
+    Looked at when a node starts, so logging is to be set up before.
+    """
+    set_log_level(min(logger.getEffectiveLevel(), _LEVEL_MAX))
