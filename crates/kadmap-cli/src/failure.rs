@@ -51,6 +51,8 @@ pub(crate) enum Failure {
         "the demo lost {lost} of {keys} keys, and {wrong} examples went wrong: run it with -v to see why"
     )]
     Lost { lost: usize, keys: usize, wrong: usize },
+    #[error("a promise was broken: {what}")]
+    Broken { what: String },
     #[error("cannot measure: {0}")]
     Bench(#[source] kadmap_bench::BenchError),
     #[error("interrupted; what was started is gone")]
@@ -99,7 +101,7 @@ impl Failure {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::NameNotFound { .. } | Self::FieldNotFound { .. } => Kind::NotFound,
-            Self::Lost { .. } => Kind::Lost,
+            Self::Lost { .. } | Self::Broken { .. } => Kind::Lost,
             Self::Interrupted => Kind::Interrupted,
             Self::NotAMap { .. } | Self::Value { .. } => Kind::Rejected,
             Self::Bench(_) | Self::LogLevel { .. } | Self::Config(_) | Self::Trust(_) | Self::Input(_) => {

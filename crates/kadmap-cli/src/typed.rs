@@ -3,11 +3,13 @@
 //! **Invariant**: nothing here knows what a flag leads to; `settings`, `trust`, `input` and the verbs do.
 
 mod shared;
+mod sim;
 mod verbs;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub(crate) use shared::{ConsistencyName, DurabilityName, NodeArgs, TrustArgs, ValueForm};
+pub(crate) use sim::{HUNT, SimArgs};
 pub(crate) use verbs::{
     AppendArgs, CompletionsArgs, DemoArgs, GetArgs, KeysArgs, LookupArgs, PeersArgs, PingArgs, PutArgs,
     RmArgs, RunArgs, StatusArgs,
@@ -16,7 +18,7 @@ pub(crate) use verbs::{
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  not found; for demo: something was lost, or it was interrupted
+  1  not found; for demo: something was lost, or it was interrupted; for sim: a bound was broken
   2  wrong usage or settings: flag, address, config file, data folder, port in use
   3  unreachable: no member of the swarm answers, or it does not let us in
   4  time ran out
@@ -67,6 +69,7 @@ pub(crate) enum Verb {
     Demo(DemoArgs),
     /// Measure kadmap on this machine, beside a bare UDP echo of the same run
     Bench(Box<kadmap_bench::BenchArgs>),
+    Sim(SimArgs),
     Completions(CompletionsArgs),
 }
 

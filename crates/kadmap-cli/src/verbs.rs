@@ -12,6 +12,7 @@ mod ping;
 mod put;
 mod rm;
 mod run;
+mod sim;
 mod status;
 mod written;
 
@@ -36,6 +37,7 @@ pub(crate) fn run(verb: Verb, launch: Launch, output: &Output) -> Result<(), Fai
         Verb::Ping(args) => block_on(ping::run(args, output)),
         Verb::Demo(args) => demo::run(&args, output),
         Verb::Bench(args) => bench::run(*args, launch, output),
+        Verb::Sim(args) => sim::run(&args, output),
         Verb::Completions(args) => completions::run(&args, output),
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use support::kadmap;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "run",
     "put",
     "get",
@@ -19,6 +19,7 @@ const VERBS: [&str; 13] = [
     "ping",
     "demo",
     "bench",
+    "sim",
     "completions",
 ];
 

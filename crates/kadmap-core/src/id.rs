@@ -1,5 +1,6 @@
 //! Ids, keys and the XOR metric between them.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,7 +19,7 @@ pub const ID_BITS: usize = ID_BYTES * 8;
 /// assert_eq!(key, Key::of_name(b"colour"));
 /// assert_eq!(key.to_string().parse::<Key>().unwrap(), key);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key([u8; ID_BYTES]);
 
 /// The identity of a node: BLAKE3 of its public key, so nobody chooses an id freely.
@@ -28,7 +29,7 @@ pub struct Key([u8; ID_BYTES]);
 /// let id = NodeId::of_public_key(b"the 32 bytes of an Ed25519 public key");
 /// assert_eq!(id.to_string().len(), 64);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId([u8; ID_BYTES]);
 
 /// The XOR of two places, ordered as a big-endian number (Kademlia paper, section 2.1).
@@ -39,8 +40,33 @@ pub struct NodeId([u8; ID_BYTES]);
 /// assert_eq!(a.distance(&b), b.distance(&a));
 /// assert!(a.distance(&a).is_zero());
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Distance([u8; ID_BYTES]);
+
+/// Ids sort as big-endian numbers. Almost always the first word decides, and comparing it costs a fifth of a call
+/// that compares all bytes.
+macro_rules! order_by_words {
+    ($type:ident) => {
+        impl Ord for $type {
+            fn cmp(&self, other: &Self) -> Ordering {
+                first_word(&self.0).cmp(&first_word(&other.0)).then_with(|| self.0.cmp(&other.0))
+            }
+        }
+        impl PartialOrd for $type {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+    };
+}
+order_by_words!(Key);
+order_by_words!(NodeId);
+order_by_words!(Distance);
+
+/// The first 64 bits of an id, in its order.
+fn first_word(bytes: &[u8; ID_BYTES]) -> u64 {
+    u64::from_be_bytes(std::array::from_fn(|at| bytes[at]))
+}
 
 /// Why a text is not an id or a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -178,6 +204,11 @@ impl NodeId {
 }
 
 impl Distance {
+    /// The first 64 bits, in the order of distances.
+    pub(crate) fn first_word(&self) -> u64 {
+        first_word(&self.0)
+    }
+
     /// The bytes of the distance, most significant first.
     pub const fn as_bytes(&self) -> &[u8; ID_BYTES] {
         &self.0

@@ -23,7 +23,7 @@ mod time;
 pub mod wire;
 
 pub use config::{Config, Consistency, Limits, Role};
-pub use contact::{Address, Contact};
+pub use contact::{Address, Contact, PackedContact};
 pub use id::{Distance, ID_BITS, ID_BYTES, Key, NodeId, ParseIdError};
 pub use lookup::{Hop, HopOutcome, Lookup, LookupConfig};
 pub use node::{Action, Counters, Node};

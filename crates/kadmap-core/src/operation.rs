@@ -1,5 +1,6 @@
 //! What a user asks of a node, and what comes of it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -205,27 +206,27 @@ pub enum ReadError {
 
 /// What a lookup found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LookupOutcome {
+pub struct LookupOutcome<A = SocketAddr> {
     /// The closest responsive nodes, nearest first.
-    pub closest: Vec<Contact>,
+    pub closest: Vec<Contact<A>>,
     /// Every request it made, in order.
-    pub trace: Vec<Hop>,
+    pub trace: Vec<Hop<A>>,
 }
 
 /// Why one node gave no answer to a request made of it alone.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum AskError {
+pub enum AskError<A = SocketAddr> {
     /// It did not answer in time.
     #[error("{contact} did not answer")]
     Silent {
         /// The node.
-        contact: Contact,
+        contact: Contact<A>,
     },
 }
 
 /// What a node tells its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum Event<A = SocketAddr> {
     /// A write ended.
     Written {
         /// Which.
@@ -245,7 +246,7 @@ pub enum Event {
         /// Which.
         operation: OperationId,
         /// What it found.
-        outcome: LookupOutcome,
+        outcome: LookupOutcome<A>,
     },
     /// A scan has found some names; it waits for `continue_scan`.
     Scanned {
@@ -261,7 +262,7 @@ pub enum Event {
         /// Which.
         operation: OperationId,
         /// What the node said.
-        result: Result<(Response, Duration), AskError>,
+        result: Result<(Response<A>, Duration), AskError<A>>,
     },
     /// The node knows its neighbourhood and serves.
     Joined {

@@ -37,6 +37,23 @@ impl std::ops::Add<Duration> for Instant {
     }
 }
 
+/// Length of a [`Tick`], in microseconds: 32 bits of them last 13 years.
+const TICK_US: u64 = 100_000;
+
+/// Time in tenths of a second: fine enough for schedules of seconds and half the size of an [`Instant`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Tick(u32);
+
+impl Tick {
+    pub(crate) fn at(instant: Instant) -> Self {
+        Self(u32::try_from(instant.as_micros() / TICK_US).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn age(self, now: Instant) -> Duration {
+        now.since(Instant::from_micros(u64::from(self.0) * TICK_US))
+    }
+}
+
 /// What time it is, on both clocks; an argument of everything the core does.
 ///
 /// ```

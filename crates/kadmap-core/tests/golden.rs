@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use kadmap_core::wire::{Body, Message, Request, Response, decode, encode};
+use kadmap_core::wire::{Body, Message, Request, Response, decode, encode, encoded_bytes};
 
 /// Set to write the files anew.
 const UPDATE: &str = "UPDATE_GOLDEN";
@@ -49,6 +49,7 @@ fn messages_keep_their_bytes() {
         let golden = fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("{name}.hex: {error}; write it with {UPDATE}=1"));
         assert_eq!(to_hex(&bytes), golden, "{name} is said in other bytes than before");
+        assert_eq!(encoded_bytes(&message), bytes.len(), "{name} is counted as it is said");
         assert_eq!(
             decode(&from_hex(&golden)),
             Ok(message),

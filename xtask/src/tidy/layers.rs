@@ -5,12 +5,13 @@ use super::tree::Tree;
 use super::{Complaint, SourceFile};
 
 /// Each crate and those of ours that it may build on, tests included; each stands below those that name it.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
     ("kadmap-core", &[]),
     ("kadmap-store", &["kadmap-core"]),
+    ("kadmap-sim", &["kadmap-core", "kadmap-store"]),
     ("kadmap", &["kadmap-core", "kadmap-store"]),
     ("kadmap-bench", &["kadmap"]),
-    ("kadmap-cli", &["kadmap", "kadmap-bench"]),
+    ("kadmap-cli", &["kadmap", "kadmap-bench", "kadmap-sim"]),
     // The folder's name; the package is kadmap-python.
     ("python", &["kadmap-core", "kadmap-store", "kadmap", "kadmap-cli"]),
     ("xtask", &[]),

@@ -1,5 +1,6 @@
 //! What a lookup did, request by request, for people to read.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::{Contact, NodeId};
@@ -8,14 +9,14 @@ use crate::{Contact, NodeId};
 ///
 /// ```
 /// use kadmap_core::{Contact, Hop, HopOutcome, NodeId};
-/// let contact = Contact { id: NodeId::of_public_key(b"peer"), address: "127.0.0.1:8339".parse().unwrap() };
+/// let contact: Contact = Contact { id: NodeId::of_public_key(b"peer"), address: "127.0.0.1:8339".parse().unwrap() };
 /// let hop = Hop { contact, path: 0, depth: 1, told_by: None, outcome: HopOutcome::Waiting };
 /// assert!(!hop.is_answered());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hop {
+pub struct Hop<A = SocketAddr> {
     /// The node that was asked.
-    pub contact: Contact,
+    pub contact: Contact<A>,
     /// The disjoint path that asked it, from 0.
     pub path: usize,
     /// Its distance from us in requests: 1 for a node of our own table.
@@ -26,7 +27,7 @@ pub struct Hop {
     pub outcome: HopOutcome,
 }
 
-impl Hop {
+impl<A> Hop<A> {
     /// Whether the node answered, late or not.
     pub fn is_answered(&self) -> bool {
         matches!(self.outcome, HopOutcome::Answered { .. })

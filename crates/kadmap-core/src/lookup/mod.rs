@@ -18,17 +18,14 @@ mod path;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use self::path::{Candidate, Path};
+use self::path::Path;
 use crate::{Address, Contact, Key, NodeId};
 
 pub use config::LookupConfig;
 pub use hop::{Hop, HopOutcome};
-
-/// Sorts before every other address.
-const FIRST_ADDRESS: Address = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 
 /// A search for the nodes closest to a place, driven by its caller.
 ///
@@ -44,8 +41,10 @@ const FIRST_ADDRESS: Address = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPEC
 ///
 /// ```
 /// use kadmap_core::{Contact, Key, Lookup, LookupConfig, NodeId};
+/// use std::net::SocketAddr;
 /// use std::time::Duration;
-/// let peer = |name: &[u8]| Contact { id: NodeId::of_public_key(name), address: "127.0.0.1:8339".parse().unwrap() };
+/// let address: SocketAddr = "127.0.0.1:8339".parse().unwrap();
+/// let peer = |name: &[u8]| Contact { id: NodeId::of_public_key(name), address };
 /// let own = NodeId::of_public_key(b"own");
 /// let mut lookup = Lookup::new(Key::of_name(b"colour"), own, vec![peer(b"a")], LookupConfig::default());
 /// assert_eq!(lookup.next(), Some(peer(b"a")));
@@ -56,25 +55,25 @@ const FIRST_ADDRESS: Address = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPEC
 /// assert_eq!(lookup.closest(), [peer(b"a")]);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Lookup {
+pub struct Lookup<A: Address = SocketAddr> {
     target: Key,
     own: NodeId,
     config: LookupConfig,
     /// The result when the seeds are known to be complete; empty otherwise.
-    seeds: Vec<Contact>,
-    paths: Vec<Path>,
-    trace: Vec<Hop>,
+    seeds: Vec<Contact<A>>,
+    paths: Vec<Path<A>>,
+    trace: Vec<Hop<A>>,
     /// Where in the trace each contact was asked.
-    asked: BTreeMap<Contact, usize>,
+    asked: BTreeMap<Contact<A>, usize>,
     answers: usize,
     done: bool,
 }
 
-impl Lookup {
+impl<A: Address> Lookup<A> {
     /// A lookup of the nodes closest to `target`, on behalf of the node `own`, which begins at `seeds`.
     ///
     /// Without seeds, or with seeds known to be complete, it is done at once.
-    pub fn new(target: Key, own: NodeId, seeds: Vec<Contact>, config: LookupConfig) -> Self {
+    pub fn new(target: Key, own: NodeId, seeds: Vec<Contact<A>>, config: LookupConfig) -> Self {
         let seeds = sorted_seeds(seeds, own, &target);
         let mut lookup = Self {
             target,
@@ -99,14 +98,12 @@ impl Lookup {
     }
 
     /// Deals the seeds round by round, closest first, so that every path gets near and far ones.
-    fn deal(&mut self, seeds: &[Contact]) {
+    fn deal(&mut self, seeds: &[Contact<A>]) {
         let paths = self.config.disjoint_paths.clamp(1, seeds.len().max(1));
-        self.paths = vec![Path::new(self.config.requests_per_path_max()); paths];
+        self.paths = vec![Path::new(self.target, self.config.requests_per_path_max()); paths];
         let limit = self.config.shortlist_max();
         for (turn, seed) in seeds.iter().enumerate() {
-            let distance = seed.id.distance(&self.target);
-            let candidate = Candidate { distance, contact: *seed, told_by: None, depth: 1, hop: None };
-            self.paths[turn % paths].hear(candidate, limit);
+            self.paths[turn % paths].hear(*seed, None, None, limit);
         }
     }
 
@@ -117,22 +114,23 @@ impl Lookup {
     /// The next contact to ask, or `None` until there is another input.
     // Not an iterator: it goes on after `None`.
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Option<Contact> {
+    pub fn next(&mut self) -> Option<Contact<A>> {
         if self.done {
             return None;
         }
         let path = self.path_to_ask()?;
         let candidate = self.paths[path].unasked(&self.trace, self.want())?;
-        let (contact, distance) = (candidate.contact, candidate.distance);
-        let (depth, told_by) = (candidate.depth, candidate.told_by);
+        let contact = candidate.contact();
+        let teller = candidate.told_by.map(|hop| &self.trace[hop as usize]);
+        let (depth, told_by) = (teller.map_or(1, |hop| hop.depth + 1), teller.map(|hop| hop.contact.id));
         let hop = self.trace.len();
         self.trace.push(Hop { contact, path, depth, told_by, outcome: HopOutcome::Waiting });
         self.asked.insert(contact, hop);
         self.paths[path].requests_left -= 1;
         self.paths[path].waiting += 1;
         for path in &mut self.paths {
-            if let Some(known) = path.at(&distance).filter(|known| known.contact == contact) {
-                known.hop = Some(hop);
+            if let Some(known) = path.candidate_mut(&contact.id).filter(|known| known.contact() == contact) {
+                known.hop = Some(hop as u32);
             }
         }
         Some(contact)
@@ -142,8 +140,9 @@ impl Lookup {
     fn path_to_ask(&self) -> Option<usize> {
         let waiting: usize = self.paths.iter().map(|path| path.waiting).sum();
         let slots = self.config.parallelism.max(self.paths.len());
-        let free =
-            |path: &Path| waiting < slots || path.arrived && path.waiting < self.config.parallelism_arrived;
+        let free = |path: &Path<A>| {
+            waiting < slots || path.arrived && path.waiting < self.config.parallelism_arrived
+        };
         let able = self
             .paths
             .iter()
@@ -158,7 +157,7 @@ impl Lookup {
     /// answer after [`slow`](Self::slow) or [`failed`](Self::failed) counts; one from a contact that was not
     /// asked, or a second one, does not. After the end the node still counts as responsive, but the lookup
     /// does not go on.
-    pub fn answered(&mut self, contact: &Contact, contacts: Vec<Contact>, round_trip: Duration) {
+    pub fn answered(&mut self, contact: &Contact<A>, contacts: Vec<Contact<A>>, round_trip: Duration) {
         let Some(hop) = self.asked.get(contact).copied().filter(|&hop| !self.trace[hop].is_answered()) else {
             return;
         };
@@ -167,10 +166,9 @@ impl Lookup {
         let heard = contacts.len();
         // Set before the contacts are heard, as the node may name itself.
         self.trace[hop].outcome = HopOutcome::Answered { contacts: heard, new: 0, round_trip };
-        let distance = contact.id.distance(&self.target);
         for path in &mut self.paths {
-            if let Some(known) = path.at(&distance) {
-                known.hop = Some(hop);
+            if let Some(known) = path.candidate_mut(&contact.id) {
+                known.hop = Some(hop as u32);
             }
         }
         if !self.done {
@@ -180,45 +178,43 @@ impl Lookup {
         }
     }
 
-    fn hear(&mut self, hop: usize, contacts: Vec<Contact>) -> usize {
-        let Hop { path, depth, contact: Contact { id: teller, .. }, .. } = self.trace[hop];
+    fn hear(&mut self, hop: usize, contacts: Vec<Contact<A>>) -> usize {
+        let path = self.trace[hop].path;
         let limit = self.config.shortlist_max();
-        let closest_before = self.paths[path].closest_distance();
+        let closest_before = self.paths[path].closest();
         let mut new = 0;
         for contact in contacts.into_iter().take(self.config.heard_max()) {
-            if contact.id == self.own || contact.address.port() == 0 {
+            if contact.id == self.own || !contact.address.is_dialable() {
                 continue;
             }
-            let hop = self.deciding_hop(&contact);
-            if hop.is_some_and(|hop| self.trace[hop].outcome == HopOutcome::Failed) {
+            let decided = self.deciding_hop(&contact);
+            if decided.is_some_and(|hop| self.trace[hop].outcome == HopOutcome::Failed) {
                 continue;
             }
-            let distance = contact.id.distance(&self.target);
-            let candidate = Candidate { distance, contact, told_by: Some(teller), depth: depth + 1, hop };
-            new += usize::from(self.paths[path].hear(candidate, limit));
+            let decided = decided.map(|hop| hop as u32);
+            new += usize::from(self.paths[path].hear(contact, Some(hop as u32), decided, limit));
         }
-        self.paths[path].arrived = self.paths[path].closest_distance() == closest_before;
+        self.paths[path].arrived = self.paths[path].closest() == closest_before;
         new
     }
 
     /// The request that decides about a contact: one that its id answered, or one to this very address.
-    fn deciding_hop(&self, contact: &Contact) -> Option<usize> {
-        let first = Contact { id: contact.id, address: FIRST_ADDRESS };
+    fn deciding_hop(&self, contact: &Contact<A>) -> Option<usize> {
+        let first = Contact { id: contact.id, address: A::FIRST };
         let mut same_id = self.asked.range(first..).take_while(|(asked, _)| asked.id == contact.id);
         let answered = same_id.find(|&(_, &hop)| self.trace[hop].is_answered()).map(|(_, &hop)| hop);
         answered.or_else(|| self.asked.get(contact).copied())
     }
 
     /// Takes note that a node will not answer.
-    pub fn failed(&mut self, contact: &Contact) {
+    pub fn failed(&mut self, contact: &Contact<A>) {
         let Some(hop) = self.pending(contact) else {
             return;
         };
         self.free_slot(hop);
         self.trace[hop].outcome = HopOutcome::Failed;
-        let distance = contact.id.distance(&self.target);
         for path in &mut self.paths {
-            path.forget_failed(&distance, hop);
+            path.forget_failed(&contact.id, hop as u32);
         }
         self.settle();
     }
@@ -226,7 +222,7 @@ impl Lookup {
     /// Takes note that a node has not answered for so long that somebody else should be asked as well.
     ///
     /// The request stays under way, but no longer takes a slot nor holds up the end.
-    pub fn slow(&mut self, contact: &Contact) {
+    pub fn slow(&mut self, contact: &Contact<A>) {
         if let Some(hop) = self.pending(contact) {
             self.free_slot(hop);
             self.trace[hop].outcome = HopOutcome::Slow;
@@ -235,7 +231,7 @@ impl Lookup {
     }
 
     /// The request to a contact, if it is still under way.
-    fn pending(&self, contact: &Contact) -> Option<usize> {
+    fn pending(&self, contact: &Contact<A>) -> Option<usize> {
         let under_way = |outcome| matches!(outcome, HopOutcome::Waiting | HopOutcome::Slow);
         self.asked.get(contact).copied().filter(|&hop| under_way(self.trace[hop].outcome))
     }
@@ -265,12 +261,12 @@ impl Lookup {
     ///
     /// When the seeds were known to be complete: the closest seeds, without their having been asked.
     /// Cost: sorts the answers.
-    pub fn closest(&self) -> Vec<Contact> {
+    pub fn closest(&self) -> Vec<Contact<A>> {
         if self.config.seeds_known_complete {
             return self.seeds.clone();
         }
         let answered = self.trace.iter().filter(|hop| hop.is_answered());
-        let mut closest: Vec<Contact> = answered.map(|hop| hop.contact).collect();
+        let mut closest: Vec<Contact<A>> = answered.map(|hop| hop.contact).collect();
         closest.sort_by_cached_key(|contact| contact.id.distance(&self.target));
         closest.dedup_by_key(|contact| contact.id);
         closest.truncate(self.want());
@@ -278,7 +274,7 @@ impl Lookup {
     }
 
     /// Every request so far, in the order in which they were sent.
-    pub fn trace(&self) -> &[Hop] {
+    pub fn trace(&self) -> &[Hop<A>] {
         &self.trace
     }
 
@@ -289,8 +285,8 @@ impl Lookup {
 }
 
 /// The usable seeds, closest first. Seeds from a routing table come sorted, which makes this one pass.
-fn sorted_seeds(mut seeds: Vec<Contact>, own: NodeId, target: &Key) -> Vec<Contact> {
-    seeds.retain(|seed| seed.id != own && seed.address.port() != 0);
+fn sorted_seeds<A: Address>(mut seeds: Vec<Contact<A>>, own: NodeId, target: &Key) -> Vec<Contact<A>> {
+    seeds.retain(|seed| seed.id != own && seed.address.is_dialable());
     if !seeds.is_sorted_by(|a, b| a.id.distance(target) < b.id.distance(target)) {
         seeds.sort_by_cached_key(|seed| seed.id.distance(target));
         let mut seen = BTreeSet::new();

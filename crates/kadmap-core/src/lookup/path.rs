@@ -1,24 +1,32 @@
 //! One of the disjoint paths of a lookup: a shortlist of its own.
 
 use super::hop::{Hop, HopOutcome};
-use crate::{Contact, Distance, NodeId};
+use crate::{Address, Contact, Key, NodeId};
 
-/// A contact inside a lookup.
+/// A contact inside a lookup: packed, as a lookup remembers hundreds and a refresh makes many lookups at once.
 #[derive(Debug, Clone)]
-pub(super) struct Candidate {
-    pub(super) distance: Distance,
-    pub(super) contact: Contact,
-    pub(super) told_by: Option<NodeId>,
-    pub(super) depth: usize,
+pub(super) struct Candidate<A: Address> {
+    /// The first 64 bits of its distance to the target, which decide almost every comparison.
+    nearness: u64,
+    contact: A::Packed,
+    /// The request whose answer named it, an index of the trace; `None` for a node of our own table.
+    pub(super) told_by: Option<u32>,
     /// The request that decides about this candidate, sent by this path or another; an index of the trace.
-    pub(super) hop: Option<usize>,
+    pub(super) hop: Option<u32>,
+}
+
+impl<A: Address> Candidate<A> {
+    pub(super) fn contact(&self) -> Contact<A> {
+        A::unpack(&self.contact)
+    }
 }
 
 /// The candidates of one path.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Path {
+#[derive(Debug, Clone)]
+pub(super) struct Path<A: Address> {
+    target: Key,
     /// By distance, closest first; one per id; none whose request has failed.
-    shortlist: Vec<Candidate>,
+    shortlist: Vec<Candidate<A>>,
     /// Requests it may still send.
     pub(super) requests_left: usize,
     /// Requests of its own that are under way and not slow.
@@ -27,63 +35,79 @@ pub(super) struct Path {
     pub(super) arrived: bool,
 }
 
-impl Path {
-    pub(super) fn new(requests_left: usize) -> Self {
-        Self { requests_left, ..Self::default() }
+impl<A: Address> Path<A> {
+    pub(super) fn new(target: Key, requests_left: usize) -> Self {
+        Self { target, shortlist: Vec::new(), requests_left, waiting: 0, arrived: false }
     }
 
-    /// Takes up a candidate unless its id is known here or `limit` closer ones are.
-    pub(super) fn hear(&mut self, candidate: Candidate, limit: usize) -> bool {
-        let Err(place) = self.place(&candidate.distance) else {
+    /// Takes up a contact unless its id is known here or `limit` closer ones are.
+    pub(super) fn hear(
+        &mut self,
+        contact: Contact<A>,
+        told_by: Option<u32>,
+        hop: Option<u32>,
+        limit: usize,
+    ) -> bool {
+        let Err(place) = self.place(&contact.id) else {
             return false;
         };
         if place >= limit {
             return false;
         }
+        let nearness = self.nearness(&contact.id);
         self.shortlist.truncate(limit - 1);
-        self.shortlist.insert(place, candidate);
+        self.shortlist.insert(place, Candidate { nearness, contact: A::pack(contact), told_by, hop });
         true
     }
 
-    /// Distances to one target are equal only for equal ids.
-    fn place(&self, distance: &Distance) -> Result<usize, usize> {
-        self.shortlist.binary_search_by(|known| known.distance.cmp(distance))
+    fn nearness(&self, id: &NodeId) -> u64 {
+        id.distance(&self.target).first_word()
     }
 
-    pub(super) fn at(&mut self, distance: &Distance) -> Option<&mut Candidate> {
-        let place = self.place(distance).ok()?;
+    /// Where a node stands, or belongs: distances to one target are equal only for equal ids.
+    fn place(&self, id: &NodeId) -> Result<usize, usize> {
+        let wanted = self.nearness(id);
+        self.shortlist.binary_search_by(|known| {
+            let whole = || A::packed_id(&known.contact).distance(&self.target);
+            known.nearness.cmp(&wanted).then_with(|| whole().cmp(&id.distance(&self.target)))
+        })
+    }
+
+    pub(super) fn candidate_mut(&mut self, id: &NodeId) -> Option<&mut Candidate<A>> {
+        let place = self.place(id).ok()?;
         self.shortlist.get_mut(place)
     }
 
-    pub(super) fn forget_failed(&mut self, distance: &Distance, hop: usize) {
-        if let Ok(place) = self.place(distance)
+    pub(super) fn forget_failed(&mut self, id: &NodeId, hop: u32) {
+        if let Ok(place) = self.place(id)
             && self.shortlist[place].hop == Some(hop)
         {
             self.shortlist.remove(place);
         }
     }
 
-    pub(super) fn closest_distance(&self) -> Option<Distance> {
-        self.shortlist.first().map(|candidate| candidate.distance)
+    /// The id of the closest candidate.
+    pub(super) fn closest(&self) -> Option<NodeId> {
+        self.shortlist.first().map(|candidate| A::packed_id(&candidate.contact))
     }
 
     /// The `want` closest candidates that are neither failed nor slow: those this path has to hear.
-    fn front<'a>(&'a self, trace: &'a [Hop], want: usize) -> impl Iterator<Item = &'a Candidate> {
-        let slow = |hop: usize| trace[hop].outcome == HopOutcome::Slow;
+    fn front<'a>(&'a self, trace: &'a [Hop<A>], want: usize) -> impl Iterator<Item = &'a Candidate<A>> {
+        let slow = |hop: u32| trace[hop as usize].outcome == HopOutcome::Slow;
         self.shortlist.iter().filter(move |candidate| !candidate.hop.is_some_and(slow)).take(want)
     }
 
     /// The closest candidate to ask, if this path has one and may still ask.
-    pub(super) fn unasked<'a>(&'a self, trace: &'a [Hop], want: usize) -> Option<&'a Candidate> {
+    pub(super) fn unasked<'a>(&'a self, trace: &'a [Hop<A>], want: usize) -> Option<&'a Candidate<A>> {
         let mut front = self.front(trace, want).filter(|_| self.requests_left > 0);
         front.find(|candidate| candidate.hop.is_none())
     }
 
     /// Whether its `want` closest candidates that are neither failed nor slow have all answered, as far as it
     /// may still ask them.
-    pub(super) fn is_done(&self, trace: &[Hop], want: usize) -> bool {
+    pub(super) fn is_done(&self, trace: &[Hop<A>], want: usize) -> bool {
         self.front(trace, want).all(|candidate| match candidate.hop {
-            Some(hop) => trace[hop].is_answered(),
+            Some(hop) => trace[hop as usize].is_answered(),
             None => self.requests_left == 0,
         })
     }

@@ -1,23 +1,25 @@
 //! What a node asks of its driver.
 
+use std::net::SocketAddr;
+
 use crate::wire::Message;
 use crate::{Contact, NodeId};
 
 /// What a node wants its driver to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum Action<A = SocketAddr> {
     /// Send a request to a contact, dialling it if need be. A loss is no error: the node asks again.
     Send {
         /// Whom to.
-        to: Contact,
+        to: Contact<A>,
         /// What to say.
-        message: Message,
+        message: Message<A>,
     },
     /// Send a response on a connection that the node has with the asker; drop it if there is none any more.
     Reply {
         /// Whom to.
         to: NodeId,
         /// What to say.
-        message: Message,
+        message: Message<A>,
     },
 }

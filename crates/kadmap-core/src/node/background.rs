@@ -6,33 +6,39 @@
 use std::collections::BTreeMap;
 
 use crate::wire::{Request, RequestId, Response};
-use crate::{Contact, Instant, NodeId};
+use crate::{Address, Contact, Instant, NodeId};
 
 /// Messages waiting for one peer at most; more are due at once.
 const PER_PEER_MAX: usize = 64;
 
 /// One message that may wait.
 #[derive(Debug)]
-pub(super) enum Unhurried {
-    Request { to: Contact, request: Request },
-    Reply { id: RequestId, response: Response },
+pub(super) enum Unhurried<A> {
+    Request { to: Contact<A>, request: Request },
+    Reply { id: RequestId, response: Response<A> },
 }
 
 /// All messages that wait, by peer.
-#[derive(Debug, Default)]
-pub(super) struct Background {
-    peers: BTreeMap<NodeId, Waiting>,
+#[derive(Debug)]
+pub(super) struct Background<A> {
+    peers: BTreeMap<NodeId, Waiting<A>>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Waiting<A> {
     due: Instant,
-    messages: Vec<Unhurried>,
+    messages: Vec<Unhurried<A>>,
 }
 
-impl Background {
+impl<A> Default for Background<A> {
+    fn default() -> Self {
+        Self { peers: BTreeMap::new() }
+    }
+}
+
+impl<A: Address> Background<A> {
     /// Queues a message that is to leave by `due`.
-    pub(super) fn push(&mut self, to: NodeId, due: Instant, message: Unhurried) {
+    pub(super) fn push(&mut self, to: NodeId, due: Instant, message: Unhurried<A>) {
         let waiting = self.peers.entry(to).or_insert_with(|| Waiting { due, messages: Vec::new() });
         waiting.messages.push(message);
         if waiting.messages.len() >= PER_PEER_MAX {
@@ -41,7 +47,7 @@ impl Background {
     }
 
     /// What waits for a peer to whom something is being sent anyway.
-    pub(super) fn take(&mut self, to: &NodeId) -> Vec<Unhurried> {
+    pub(super) fn take(&mut self, to: &NodeId) -> Vec<Unhurried<A>> {
         self.peers.remove(to).map_or_else(Vec::new, |waiting| waiting.messages)
     }
 
@@ -66,7 +72,7 @@ mod tests {
     use super::*;
     use crate::wire::Ping;
 
-    fn reply() -> Unhurried {
+    fn reply() -> Unhurried<std::net::SocketAddr> {
         Unhurried::Reply { id: 1, response: Response::Pong(Ping::default()) }
     }
 

@@ -1,6 +1,7 @@
 //! What every part of a node works with: tables, store, clock, and the way out.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +17,7 @@ use crate::record::{Clock, OVERHEAD_BYTES, Record, Stamp, Version};
 use crate::routing::{Admission, RoutingTable};
 use crate::store::{RecordId, Ticket};
 use crate::wire::{Body, Message, Request, RequestId, Response, WireContact};
-use crate::{Contact, NodeId, Now};
+use crate::{Address, Contact, NodeId, Now};
 
 /// Contacts waiting to be probed at most; more are dropped, others will tell us of them again.
 const PROBE_QUEUE_MAX: usize = 1024;
@@ -27,34 +28,34 @@ pub(super) const LARGE_BYTES: u64 = 1024;
 
 /// What waits for the store to flush.
 #[derive(Debug)]
-pub(super) enum AfterFlush {
+pub(super) enum AfterFlush<A> {
     /// An answer to a peer.
-    Reply { to: NodeId, id: RequestId, response: Response },
+    Reply { to: NodeId, id: RequestId, response: Response<A> },
     /// This node's own share of an operation.
     Own { operation: OperationId, request: RequestId, version: Version },
 }
 
 /// The parts that a node's state machines share.
-pub(super) struct Env<S> {
+pub(super) struct Env<S, A: Address> {
     pub(super) own: NodeId,
-    pub(super) config: Config,
-    pub(super) table: RoutingTable,
+    pub(super) config: Arc<Config>,
+    pub(super) table: RoutingTable<A>,
     pub(super) peers: Peers,
-    pub(super) requests: Requests,
+    pub(super) requests: Requests<A>,
     pub(super) store: S,
     pub(super) clock: Clock,
     pub(super) rng: ChaCha8Rng,
-    pub(super) actions: VecDeque<Action>,
-    pub(super) events: VecDeque<Event>,
-    pub(super) background: Background,
+    pub(super) actions: VecDeque<Action<A>>,
+    pub(super) events: VecDeque<Event<A>>,
+    pub(super) background: Background<A>,
     /// In ticket order.
-    pub(super) after_flush: VecDeque<(Ticket, AfterFlush)>,
+    pub(super) after_flush: VecDeque<(Ticket, AfterFlush<A>)>,
     /// Contacts we were told of and have room for.
-    pub(super) hearsay: VecDeque<Contact>,
+    pub(super) hearsay: VecDeque<Contact<A>>,
     /// Whether this node has come with nothing and still gets to know the swarm: whom it meets was there before it.
     pub(super) is_newcomer: bool,
     /// Contacts that are new or back, and have not been handed their records.
-    pub(super) arrived: Vec<Contact>,
+    pub(super) arrived: Vec<Contact<A>>,
     /// Contacts that fell silent or left, whose records lack a replica.
     pub(super) departed: Vec<NodeId>,
     /// Large answers that were announced and go out one a turn, so that the announcements overtake them.
@@ -62,9 +63,9 @@ pub(super) struct Env<S> {
     pub(super) counters: Counters,
 }
 
-impl<S> Env<S> {
+impl<S, A: Address> Env<S, A> {
     /// Sends a request; its owner hears of the answer, of slowness and of silence.
-    pub(super) fn request(&mut self, now: Now, to: Contact, request: Request, owner: Owner) -> RequestId {
+    pub(super) fn request(&mut self, now: Now, to: Contact<A>, request: Request, owner: Owner) -> RequestId {
         let waits = self.waits(&to.id, &request, owner);
         let id = self.requests.insert(now.instant, to, request.clone(), owner, waits);
         self.counters.requests_sent += 1;
@@ -87,13 +88,13 @@ impl<S> Env<S> {
     }
 
     /// Queues a copy that nobody waits for; it shares a packet, or goes within `background_delay`.
-    pub(super) fn request_in_background(&mut self, now: Now, to: Contact, request: Request) {
+    pub(super) fn request_in_background(&mut self, now: Now, to: Contact<A>, request: Request) {
         let due = now.instant + self.config.background_delay;
         self.background.push(to.id, due, Unhurried::Request { to, request });
     }
 
     /// Queues an answer that nobody waits for; it shares a packet, or goes within `background_delay`.
-    pub(super) fn reply_in_background(&mut self, now: Now, to: NodeId, id: RequestId, response: Response) {
+    pub(super) fn reply_in_background(&mut self, now: Now, to: NodeId, id: RequestId, response: Response<A>) {
         let due = now.instant + self.config.background_delay;
         self.background.push(to, due, Unhurried::Reply { id, response });
     }
@@ -128,14 +129,14 @@ impl<S> Env<S> {
     }
 
     /// Answers a request.
-    pub(super) fn reply(&mut self, now: Now, to: NodeId, id: RequestId, response: Response) {
+    pub(super) fn reply(&mut self, now: Now, to: NodeId, id: RequestId, response: Response<A>) {
         self.push_reply(to, id, response);
         self.send_background_to(now, &to);
     }
 
     /// This node among candidates; its address is never used, for it does not send to itself.
-    pub(super) fn own_contact(&self) -> Contact {
-        Contact { id: self.own, address: ([0, 0, 0, 0], 0).into() }
+    pub(super) fn own_contact(&self) -> Contact<A> {
+        Contact { id: self.own, address: A::FIRST }
     }
 
     /// Whether this node only asks.
@@ -144,7 +145,7 @@ impl<S> Env<S> {
     }
 
     /// Takes in a contact that has just proved itself at its address.
-    pub(super) fn verified(&mut self, now: Now, contact: Contact) {
+    pub(super) fn verified(&mut self, now: Now, contact: Contact<A>) {
         let heard = self.peers.heard(now.instant, &contact.id);
         if heard == Heard::Lately {
             return;
@@ -166,17 +167,26 @@ impl<S> Env<S> {
     }
 
     /// Considers contacts that somebody told us of: those the table has room for are probed.
-    pub(super) fn hear_of(&mut self, now: Now, contacts: &[WireContact]) {
+    pub(super) fn hear_of(&mut self, now: Now, contacts: &[WireContact<A>]) {
         for &WireContact(contact) in contacts {
             let wanted = contact.id != self.own
                 && self.hearsay.len() < PROBE_QUEUE_MAX
-                && !self.table.contains(&contact.id)
-                && self.table.has_room(&contact.id)
+                && self.table.lacks(&contact.id)
                 && !self.peers.was_silent_within(now.instant, &contact.id, HEARSAY_SILENCE);
             if wanted && !self.hearsay.iter().any(|known| known.id == contact.id) {
                 self.hearsay.push_back(contact);
             }
         }
+    }
+
+    /// Forgets what is not needed any more and gives the memory of busier times back.
+    pub(super) fn tidy_up(&mut self, now: Now) {
+        self.peers.forget_strangers(now.instant, self.table.ids());
+        self.requests.shrink();
+        self.hearsay.shrink_to_fit();
+        self.arrived.shrink_to_fit();
+        self.departed.shrink_to_fit();
+        self.after_flush.shrink_to_fit();
     }
 
     /// A wait drawn between two bounds, so that neighbours do not act at once.
@@ -203,13 +213,13 @@ impl<S> Env<S> {
         Waits { slow_after: slow_after + transfer + company, lost_after: lost_after + transfer + company }
     }
 
-    fn push_request(&mut self, to: Contact, id: RequestId, request: Request, unhurried: bool) {
+    fn push_request(&mut self, to: Contact<A>, id: RequestId, request: Request, unhurried: bool) {
         let body = Body::Request(request);
         let message = Message { id, from_client: self.is_client(), unhurried, body };
         self.actions.push_back(Action::Send { to, message });
     }
 
-    fn push_reply(&mut self, to: NodeId, id: RequestId, response: Response) {
+    fn push_reply(&mut self, to: NodeId, id: RequestId, response: Response<A>) {
         let body = Body::Response(response);
         let message = Message { id, from_client: self.is_client(), unhurried: false, body };
         self.actions.push_back(Action::Reply { to, message });

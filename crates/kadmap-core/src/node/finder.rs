@@ -5,22 +5,22 @@ use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
 use crate::lookup::Lookup;
 use crate::wire::{FindNode, Request, Response, WireContact};
-use crate::{Contact, Key, Now};
+use crate::{Address, Contact, Key, Now};
 
 /// Candidates beyond the replicas, to stand in for those that do not answer.
 const SPARE_CANDIDATES: usize = 12;
 
 /// Finds the nodes closest to a place.
-pub(super) struct Finder {
+pub(super) struct Finder<A: Address> {
     target: Key,
-    lookup: Lookup,
+    lookup: Lookup<A>,
     /// The answer when the routing table already knows everyone near.
-    known: Option<Vec<Contact>>,
+    known: Option<Vec<Contact<A>>>,
 }
 
-impl Finder {
+impl<A: Address> Finder<A> {
     /// Starts from the routing table, and ends there when it knows everyone near the target.
-    pub(super) fn new<S>(env: &mut Env<S>, now: Now, target: Key) -> Self {
+    pub(super) fn new<S>(env: &mut Env<S, A>, now: Now, target: Key) -> Self {
         let want = env.config.replication + SPARE_CANDIDATES;
         if env.table.knows_all_near(&target, want) {
             let known = env.table.closest(&target, want, |_| true);
@@ -31,7 +31,7 @@ impl Finder {
     }
 
     /// Asks other nodes even when the routing table seems to know everyone.
-    pub(super) fn by_asking<S>(env: &mut Env<S>, now: Now, target: Key) -> Self {
+    pub(super) fn by_asking<S>(env: &mut Env<S, A>, now: Now, target: Key) -> Self {
         let config = env.config.lookup(false);
         // Twice as many as wanted, as reserves for those that do not answer.
         let seeds = env.table.closest(&target, 2 * config.want, |_| true);
@@ -42,7 +42,7 @@ impl Finder {
     }
 
     /// Sends what is to be sent next.
-    pub(super) fn advance<S>(&mut self, env: &mut Env<S>, now: Now, owner: Owner) {
+    pub(super) fn advance<S>(&mut self, env: &mut Env<S, A>, now: Now, owner: Owner) {
         while self.known.is_none()
             && let Some(candidate) = self.lookup.next()
         {
@@ -53,7 +53,7 @@ impl Finder {
     }
 
     /// Takes in what became of a request; ignores those that are not its own.
-    pub(super) fn on_signal<S>(&mut self, env: &mut Env<S>, now: Now, signal: &Signal) {
+    pub(super) fn on_signal<S>(&mut self, env: &mut Env<S, A>, now: Now, signal: &Signal<A>) {
         match &signal.kind {
             SignalKind::Answer { response: Response::Nodes(nodes), round_trip } => {
                 env.hear_of(now, &nodes.contacts);
@@ -71,11 +71,11 @@ impl Finder {
     }
 
     /// The closest responsive nodes found, nearest first.
-    pub(super) fn closest(&self) -> Vec<Contact> {
+    pub(super) fn closest(&self) -> Vec<Contact<A>> {
         self.known.clone().unwrap_or_else(|| self.lookup.closest())
     }
 
-    pub(super) fn lookup(&self) -> &Lookup {
+    pub(super) fn lookup(&self) -> &Lookup<A> {
         &self.lookup
     }
 }

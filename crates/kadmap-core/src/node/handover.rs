@@ -8,10 +8,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::record::{Record, Version};
+use crate::record::Version;
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Compare, Put, PutMode, RecordState, Request, RequestId, Response};
-use crate::{Contact, Instant, NodeId, Now};
+use crate::{Address, Contact, Instant, NodeId, Now};
 
 use super::env::Env;
 use super::requests::Owner;
@@ -21,17 +21,17 @@ use super::signal::{Signal, SignalKind};
 const RECORDS_PER_TURN: usize = 128;
 
 /// The sweeps of one node.
-#[derive(Debug, Default)]
-pub(super) struct Handover {
+#[derive(Debug)]
+pub(super) struct Handover<A> {
     /// When the next sweep for arrivals starts, if any are known.
     arrivals_at: Option<Instant>,
     /// When the next sweep for departures starts, if any are known.
     departures_at: Option<Instant>,
-    sweep: Option<Sweep>,
+    sweep: Option<Sweep<A>>,
     /// What was offered in each comparison that is not answered yet.
     offered: BTreeMap<RequestId, Vec<RecordId>>,
     /// Records that a receiver said it lacks, not sent yet: at most a page for each receiver.
-    lacking: VecDeque<(RecordId, Contact)>,
+    lacking: VecDeque<(RecordId, Contact<A>)>,
     /// Copies sent and not answered.
     in_flight: usize,
     pub(super) handed_over: u64,
@@ -39,17 +39,31 @@ pub(super) struct Handover {
 
 /// One sweep over the store.
 #[derive(Debug)]
-struct Sweep {
+struct Sweep<A> {
     after: Option<RecordId>,
-    arrived: Vec<Contact>,
+    arrived: Vec<Contact<A>>,
     departed: Vec<NodeId>,
     /// Whether this node itself departs.
     leaving: bool,
 }
 
-impl Handover {
+impl<A> Default for Handover<A> {
+    fn default() -> Self {
+        Self {
+            arrivals_at: None,
+            departures_at: None,
+            sweep: None,
+            offered: BTreeMap::new(),
+            lacking: VecDeque::new(),
+            in_flight: 0,
+            handed_over: 0,
+        }
+    }
+}
+
+impl<A: Address> Handover<A> {
     /// When there is something to do next.
-    pub(super) fn next_timer<S>(&self, env: &Env<S>, now: Instant) -> Option<Instant> {
+    pub(super) fn next_timer<S>(&self, env: &Env<S, A>, now: Instant) -> Option<Instant> {
         if !self.lacking.is_empty() {
             return (self.in_flight < env.config.handover_in_flight_max).then_some(now);
         }
@@ -60,7 +74,7 @@ impl Handover {
     }
 
     /// Does what is due: plans, starts and continues sweeps.
-    pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+    pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         self.plan(env, now);
         if self.sweep.is_none() {
             self.start(env, now);
@@ -72,7 +86,7 @@ impl Handover {
     }
 
     /// Plans a sweep for what has changed since the last look.
-    pub(super) fn plan<S>(&mut self, env: &mut Env<S>, now: Now) {
+    pub(super) fn plan<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         if env.is_client() {
             env.arrived.clear();
             env.departed.clear();
@@ -87,7 +101,7 @@ impl Handover {
     }
 
     /// Hands everything over at once, because this node leaves.
-    pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+    pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         let arrived = std::mem::take(&mut env.arrived);
         let departed = std::mem::take(&mut env.departed);
         self.sweep = Some(Sweep { after: None, arrived, departed, leaving: true });
@@ -100,7 +114,7 @@ impl Handover {
     }
 
     /// Takes note of what became of an offer or of a copy.
-    pub(super) fn on_signal(&mut self, signal: Signal) {
+    pub(super) fn on_signal(&mut self, signal: Signal<A>) {
         if !signal.kind.is_final() {
             return;
         }
@@ -124,7 +138,7 @@ impl Handover {
         }
     }
 
-    fn start<S>(&mut self, env: &mut Env<S>, now: Now) {
+    fn start<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now.instant).is_some();
         let arrived = if due(&mut self.arrivals_at) { std::mem::take(&mut env.arrived) } else { Vec::new() };
         let departed =
@@ -135,12 +149,12 @@ impl Handover {
     }
 
     /// Looks at the next page of records and asks their receivers which of them they lack.
-    fn offer_next_page<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+    fn offer_next_page<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         let Some(sweep) = self.sweep.take() else { return };
         let page = env.store.heads(sweep.after.as_ref(), RECORDS_PER_TURN).unwrap_or_default();
         let Some((last, _)) = page.last() else { return };
         let after = Some(last.clone());
-        let mut offers: BTreeMap<Contact, Vec<(RecordId, Version)>> = BTreeMap::new();
+        let mut offers: BTreeMap<Contact<A>, Vec<(RecordId, Version)>> = BTreeMap::new();
         for (id, head) in &page {
             for to in sweep.receivers(env, id) {
                 offers.entry(to).or_default().push((id.clone(), head.version));
@@ -152,7 +166,7 @@ impl Handover {
         self.sweep = Some(Sweep { after, ..sweep });
     }
 
-    fn offer<S>(&mut self, env: &mut Env<S>, now: Now, to: Contact, records: Vec<(RecordId, Version)>) {
+    fn offer<S>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>, records: Vec<(RecordId, Version)>) {
         let state = |(id, version): &(RecordId, Version)| RecordState {
             key: id.key,
             name: id.name.clone(),
@@ -164,11 +178,12 @@ impl Handover {
     }
 
     /// Sends what is lacking, as far as the bound allows.
-    fn hand_over<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+    fn hand_over<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         while self.in_flight < env.config.handover_in_flight_max
             && let Some((id, to)) = self.lacking.pop_front()
         {
-            let (_, delta): (_, Record) = env.load_here(&id);
+            // A store that fails has reported itself; another holder has the record as well.
+            let Ok((_, delta)) = env.load_here(&id) else { continue };
             if delta.is_empty() {
                 continue;
             }
@@ -180,9 +195,9 @@ impl Handover {
     }
 }
 
-impl Sweep {
+impl<A: Address> Sweep<A> {
     /// The nodes to which this node has to hand a record.
-    fn receivers<S>(&self, env: &Env<S>, id: &RecordId) -> Vec<Contact> {
+    fn receivers<S>(&self, env: &Env<S, A>, id: &RecordId) -> Vec<Contact<A>> {
         let replication = env.config.replication;
         let own = env.own.distance(&id.key);
         let closest = env.table.closest(&id.key, replication, |_| true);
@@ -204,13 +219,13 @@ impl Sweep {
     /// The arrivals that belong to the closest and that nobody closer than this node will serve.
     fn arrivals_to_serve(
         &self,
-        closest: &[Contact],
+        closest: &[Contact<A>],
         own: crate::Distance,
         id: &RecordId,
         replication: usize,
-    ) -> Vec<Contact> {
-        let is_arrival = |contact: &Contact| self.arrived.iter().any(|arrived| arrived.id == contact.id);
-        let rank_limit = |rank: usize, contact: &Contact| {
+    ) -> Vec<Contact<A>> {
+        let is_arrival = |contact: &Contact<A>| self.arrived.iter().any(|arrived| arrived.id == contact.id);
+        let rank_limit = |rank: usize, contact: &Contact<A>| {
             rank + usize::from(own < contact.id.distance(&id.key)) < replication
         };
         let holder = closest.iter().find(|contact| !is_arrival(contact));

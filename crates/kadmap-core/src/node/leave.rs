@@ -7,7 +7,7 @@ use super::requests::Owner;
 use crate::operation::Event;
 use crate::store::RecordStore;
 use crate::wire::{Empty, Request};
-use crate::{Instant, Now};
+use crate::{Address, Instant, Now};
 
 /// How long goodbyes are waited for.
 const GOODBYE_WAIT: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ impl Leaving {
     }
 }
 
-impl<S: RecordStore> Node<S> {
+impl<S: RecordStore, A: Address> Node<S, A> {
     /// Starts to leave: hands records over and says goodbye; [`Event::Left`] tells when it is done.
     pub fn leave(&mut self, now: Now) {
         if self.leaving != Leaving::No {

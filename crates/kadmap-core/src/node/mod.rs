@@ -7,6 +7,7 @@ mod env;
 mod finder;
 mod handover;
 mod leave;
+mod paces;
 mod peers;
 mod read;
 mod replicas;
@@ -18,6 +19,8 @@ mod upkeep;
 mod write;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +39,7 @@ use crate::record::Clock;
 use crate::routing::{Removal, RoutingTable};
 use crate::store::{RecordId, RecordStore, Usage};
 use crate::wire::{Body, Message, PeerReport, Request, RequestId, Response, StatusReport, WireContact};
-use crate::{Contact, Instant, Key, NodeId, Now};
+use crate::{Address, Contact, Instant, Key, NodeId, Now};
 use background::Background;
 use env::{AfterFlush, Env};
 use finder::Finder;
@@ -50,6 +53,9 @@ use serve::MessageHead;
 use signal::{Signal, SignalKind};
 use upkeep::{Refresh, Upkeep};
 use write::Write;
+
+/// Actions for which a node keeps room between bursts: as many as a quorum is; a join makes several times more.
+const ACTIONS_KEPT_ROOM_FOR: usize = 32;
 
 /// A node of the swarm: the protocol without sockets, clock, threads or OS randomness.
 ///
@@ -67,7 +73,7 @@ use write::Write;
 ///
 /// let now = Now::default();
 /// let own = NodeId::of_public_key(b"key");
-/// let mut node = Node::new(own, Config::default(), MapStore::default(), 1, now);
+/// let mut node: Node<MapStore> = Node::new(own, Config::default(), MapStore::default(), 1, now);
 /// node.join(now, &[]);
 /// let id = RecordId::new(Key::of_name(b"colour"), "colour");
 /// let change = Change::Put { payload: Payload::new(Codec::Json, "\"red\""), shape: Shape::Value };
@@ -75,33 +81,36 @@ use write::Write;
 /// assert!(matches!(node.poll_event(), Some(Event::Joined { contacts: 0 })));
 /// assert!(matches!(node.poll_event(), Some(Event::Written { operation: id, result: Ok(_) }) if id == operation));
 /// ```
-pub struct Node<S> {
-    env: Env<S>,
-    operations: FxHashMap<OperationId, Operation>,
+pub struct Node<S, A: Address = SocketAddr> {
+    env: Env<S, A>,
+    operations: FxHashMap<OperationId, Operation<A>>,
     /// When each operation's time is over; one entry for each operation that has a limit.
     deadlines: BTreeSet<(Instant, OperationId)>,
     /// Operations that wait for a large answer, and how long they may; looked at when their time is over.
     extended: FxHashMap<OperationId, Instant>,
     upkeep: Upkeep,
-    handover: Handover,
+    handover: Handover<A>,
     leaving: Leaving,
     last_operation: u64,
 }
 
 /// One operation under way.
-enum Operation {
-    Write(Box<Write>),
-    Read(Box<Read>),
-    Lookup(Box<Finder>),
-    Scan(Box<Scan>),
-    Refresh(Refresh),
-    Ask { contact: Contact },
+enum Operation<A: Address> {
+    Write(Box<Write<A>>),
+    Read(Box<Read<A>>),
+    Lookup(Box<Finder<A>>),
+    Scan(Box<Scan<A>>),
+    Refresh(Refresh<A>),
+    Ask { contact: Contact<A> },
 }
 
-impl<S: RecordStore> Node<S> {
+impl<S: RecordStore, A: Address> Node<S, A> {
     /// A node of its own that knows nobody; `seed` decides all its random choices and its writer tag, so it must be
     /// new at each start.
-    pub fn new(own: NodeId, config: Config, store: S, seed: u64, now: Now) -> Self {
+    ///
+    /// Many nodes of one process may share one configuration.
+    pub fn new(own: NodeId, config: impl Into<Arc<Config>>, store: S, seed: u64, now: Now) -> Self {
+        let config = config.into();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let clock = Clock::new(rng.next_u64());
         let env = Env {
@@ -208,7 +217,7 @@ impl<S: RecordStore> Node<S> {
     }
 
     /// Asks one node for something; [`Event::Answered`] tells its answer.
-    pub fn ask(&mut self, now: Now, contact: Contact, request: Request) -> OperationId {
+    pub fn ask(&mut self, now: Now, contact: Contact<A>, request: Request) -> OperationId {
         let id = self.next_operation();
         self.operations.insert(id, Operation::Ask { contact });
         self.env.request(now, contact, request, Owner::Operation(id));
@@ -217,7 +226,7 @@ impl<S: RecordStore> Node<S> {
 
     /// Comes to know the swarm from contacts that have proved themselves, or starts one when there are none;
     /// [`Event::Joined`] tells when it is done.
-    pub fn join(&mut self, now: Now, contacts: &[Contact]) {
+    pub fn join(&mut self, now: Now, contacts: &[Contact<A>]) {
         self.env.is_newcomer = !contacts.is_empty() && self.env.store.usage().records == 0;
         for contact in contacts {
             self.env.verified(now, *contact);
@@ -237,7 +246,7 @@ impl<S: RecordStore> Node<S> {
     }
 
     /// Takes in a message from a node that proved its id at this address.
-    pub fn handle_message(&mut self, now: Now, from: Contact, message: Message) {
+    pub fn handle_message(&mut self, now: Now, from: Contact<A>, message: Message<A>) {
         if !message.from_client && self.stays(&from.id, &message.body) {
             self.env.verified(now, from);
         }
@@ -254,7 +263,7 @@ impl<S: RecordStore> Node<S> {
     }
 
     /// Takes note that a member we dialled has proved its id at its address.
-    pub fn handle_connected(&mut self, now: Now, contact: Contact) {
+    pub fn handle_connected(&mut self, now: Now, contact: Contact<A>) {
         self.env.verified(now, contact);
     }
 
@@ -302,12 +311,16 @@ impl<S: RecordStore> Node<S> {
     }
 
     /// The next thing to do; call until `None` after every input.
-    pub fn poll_action(&mut self) -> Option<Action> {
-        self.env.actions.pop_front()
+    pub fn poll_action(&mut self) -> Option<Action<A>> {
+        let action = self.env.actions.pop_front();
+        if action.is_none() && self.env.actions.capacity() > ACTIONS_KEPT_ROOM_FOR {
+            self.env.actions = VecDeque::new();
+        }
+        action
     }
 
     /// The next thing to tell the user; call until `None` after every input.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<Event<A>> {
         self.env.events.pop_front()
     }
 
@@ -349,15 +362,15 @@ impl<S: RecordStore> Node<S> {
     }
 
     /// Live contacts, in no particular order.
-    pub fn contacts(&self) -> Vec<Contact> {
+    pub fn contacts(&self) -> Vec<Contact<A>> {
         self.env.table.iter().collect()
     }
 
     /// All contacts in id order, with what is known of them.
-    pub fn peers(&self) -> Vec<PeerReport> {
+    pub fn peers(&self) -> Vec<PeerReport<A>> {
         let mut all = Vec::new();
         loop {
-            let page = self.env.peer_page(all.last().map(|report: &PeerReport| {
+            let page = self.env.peer_page(all.last().map(|report: &PeerReport<A>| {
                 let WireContact(contact) = report.contact;
                 contact.id
             }));
@@ -388,7 +401,7 @@ impl<S: RecordStore> Node<S> {
 
     /// Whether a message shows that its sender means to stay: one that has said goodbye may still answer what it was
     /// asked before, but only a new request of its own brings it back.
-    fn stays(&self, id: &NodeId, body: &Body) -> bool {
+    fn stays(&self, id: &NodeId, body: &Body<A>) -> bool {
         match body {
             Body::Request(Request::Leave(_)) => false,
             Body::Request(_) => true,
@@ -436,7 +449,7 @@ impl<S: RecordStore> Node<S> {
         id: OperationId,
         timeout: Option<Duration>,
         bytes: u64,
-        operation: Operation,
+        operation: Operation<A>,
     ) {
         self.operations.insert(id, operation);
         self.advance(now, id);
@@ -485,7 +498,7 @@ impl<S: RecordStore> Node<S> {
         }
     }
 
-    fn handle_response(&mut self, now: Now, from: Contact, id: RequestId, response: Response) {
+    fn handle_response(&mut self, now: Now, from: Contact<A>, id: RequestId, response: Response<A>) {
         let Some(in_flight) = self.env.requests.complete(id, &from.id) else {
             self.env.counters.responses_unexpected += 1;
             return;
@@ -537,7 +550,7 @@ impl<S: RecordStore> Node<S> {
     }
 
     /// Brings news to whom it concerns.
-    fn route(&mut self, now: Now, owner: Owner, signal: Signal) {
+    fn route(&mut self, now: Now, owner: Owner, signal: Signal<A>) {
         match owner {
             Owner::Operation(id) => self.signal_operation(now, id, signal),
             Owner::Probe => {
@@ -553,7 +566,7 @@ impl<S: RecordStore> Node<S> {
         }
     }
 
-    fn signal_operation(&mut self, now: Now, id: OperationId, signal: Signal) {
+    fn signal_operation(&mut self, now: Now, id: OperationId, signal: Signal<A>) {
         let Some(mut operation) = self.operations.remove(&id) else { return };
         let done = match &mut operation {
             Operation::Write(write) => write.on_signal(&mut self.env, now, signal),
@@ -604,13 +617,18 @@ impl<S: RecordStore> Node<S> {
     }
 }
 
-fn tell_read<S>(env: &mut Env<S>, operation: OperationId, result: Option<ReadResult>) -> bool {
+fn tell_read<S, A: Address>(env: &mut Env<S, A>, operation: OperationId, result: Option<ReadResult>) -> bool {
     let done = result.is_some();
     env.events.extend(result.map(|result| Event::Read { operation, result }));
     done
 }
 
-fn advance_lookup<S>(env: &mut Env<S>, now: Now, id: OperationId, finder: &mut Finder) -> bool {
+fn advance_lookup<S, A: Address>(
+    env: &mut Env<S, A>,
+    now: Now,
+    id: OperationId,
+    finder: &mut Finder<A>,
+) -> bool {
     finder.advance(env, now, Owner::Operation(id));
     if finder.is_done() {
         tell_lookup(env, id, finder);
@@ -619,12 +637,17 @@ fn advance_lookup<S>(env: &mut Env<S>, now: Now, id: OperationId, finder: &mut F
     false
 }
 
-fn tell_lookup<S>(env: &mut Env<S>, operation: OperationId, finder: &Finder) {
+fn tell_lookup<S, A: Address>(env: &mut Env<S, A>, operation: OperationId, finder: &Finder<A>) {
     let outcome = LookupOutcome { closest: finder.closest(), trace: finder.lookup().trace().to_vec() };
     env.events.push_back(Event::LookedUp { operation, outcome });
 }
 
-fn tell_answer<S>(env: &mut Env<S>, operation: OperationId, contact: Contact, signal: Signal) -> bool {
+fn tell_answer<S, A: Address>(
+    env: &mut Env<S, A>,
+    operation: OperationId,
+    contact: Contact<A>,
+    signal: Signal<A>,
+) -> bool {
     let result = match signal.kind {
         SignalKind::Answer { response, round_trip } => Ok((response, round_trip)),
         SignalKind::Silent => Err(AskError::Silent { contact }),

@@ -1,13 +1,18 @@
 //! What a node knows of the nodes it talks to: how fast they answer and whether they do.
 
-use rustc_hash::FxHashMap;
-
-use crate::rtt::{RoundTrip, TimeoutConfig};
-use crate::{Instant, NodeId};
 use std::time::Duration;
 
-/// Nodes remembered at most; beyond it the ones that were silent longest ago are forgotten.
-const PEERS_MAX: usize = 4096;
+use rustc_hash::FxHashMap;
+
+use super::paces::{Pace, Paces, ShortIds, short};
+use crate::rtt::{RoundTrip, TimeoutConfig};
+use crate::time::Tick;
+use crate::{Instant, NodeId};
+
+/// Nodes with trouble remembered at most; beyond it the half whose trouble is oldest is forgotten.
+const TROUBLES_MAX: usize = 4096;
+/// How long a node is remembered that is not in the routing table.
+const STRANGERS_REMEMBERED: Duration = Duration::from_secs(60);
 /// How many times the typical wait a node is given that was never measured: a handshake takes two round trips more.
 const UNMEASURED_FACTOR: u32 = 4;
 /// How long an answer stands before a contact is confirmed in the routing table again.
@@ -20,23 +25,19 @@ const FALSE_ALARMS_MANY: u32 = 32;
 /// One as a fixed-point number with 16 bits of fraction.
 const ONE: u32 = 1 << 16;
 
-/// One node's behaviour towards us.
+/// What is wrong with a node; most have no trouble at all.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Peer {
-    pub(super) round_trip: RoundTrip,
-    /// When it last said anything.
-    heard: Instant,
-    confirmed: Option<Instant>,
+struct Trouble {
     /// It owes an answer for longer than it usually takes.
     suspect: bool,
     /// It has let a request be lost since it was last heard.
     unresponsive: bool,
-    /// Requests that it did not answer at all since it was last heard.
-    silences: u32,
     /// It said goodbye and was not heard since.
     left: bool,
-    /// When it last failed to answer at all.
-    silent_at: Option<Instant>,
+    /// Requests that it did not answer at all since it was last heard.
+    silences: u32,
+    /// When it last failed to answer at all, or left.
+    since: Tick,
 }
 
 /// How a node that said something stands.
@@ -53,7 +54,9 @@ pub(super) enum Heard {
 /// All nodes we know the behaviour of.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    peers: FxHashMap<NodeId, Peer>,
+    paces: Paces,
+    /// Those with trouble, and no others.
+    troubles: FxHashMap<NodeId, Trouble>,
     /// Round trips to all nodes together: the first guess for one we have not measured.
     typical: RoundTrip,
     /// Share of requests whose first attempt was lost, smoothed; 16 bits of fraction.
@@ -65,34 +68,27 @@ pub(super) struct Peers {
 impl Peers {
     /// Notes that a node said something.
     pub(super) fn heard(&mut self, now: Instant, id: &NodeId) -> Heard {
-        let peer = self.entry(id);
-        let back = peer.silences > 0;
-        let false_alarm = peer.unresponsive && !back;
-        peer.heard = now;
-        peer.suspect = false;
-        peer.unresponsive = false;
-        peer.silences = 0;
-        peer.silent_at = None;
-        peer.left = false;
-        let due = peer.confirmed.is_none_or(|at| now.since(at) >= CONFIRM_INTERVAL);
-        if false_alarm {
+        let trouble = if self.troubles.is_empty() { None } else { self.troubles.remove(id) };
+        let is_back = trouble.is_some_and(|trouble| trouble.silences > 0);
+        if trouble.is_some_and(|trouble| trouble.unresponsive && trouble.silences == 0) {
             self.false_alarms += (ONE - self.false_alarms) >> LOSS_SMOOTHING_SHIFT;
         }
-        let peer = self.entry(id);
-        if back {
-            peer.confirmed = Some(now);
-            return Heard::Back;
+        let pace = self.paces.entry(id);
+        let is_due =
+            is_back || pace.confirmed == Tick::default() || pace.confirmed.age(now) >= CONFIRM_INTERVAL;
+        if is_due {
+            pace.confirmed = Tick::at(now);
         }
-        if due {
-            peer.confirmed = Some(now);
-            return Heard::Confirm;
+        match (is_back, is_due) {
+            (true, _) => Heard::Back,
+            (false, true) => Heard::Confirm,
+            (false, false) => Heard::Lately,
         }
-        Heard::Lately
     }
 
     /// Notes how long an answer took that was asked for once.
     pub(super) fn answered(&mut self, id: &NodeId, round_trip: Duration) {
-        self.entry(id).round_trip.sample(round_trip);
+        self.paces.entry(id).round_trip.sample(round_trip);
         self.typical.sample(round_trip);
         self.loss -= self.loss >> LOSS_SMOOTHING_SHIFT;
         self.false_alarms -= self.false_alarms >> LOSS_SMOOTHING_SHIFT;
@@ -103,8 +99,8 @@ impl Peers {
     /// A node that was never measured is given several times what the others take, as it may have to be dialled
     /// first; before anybody was measured, the configured first guesses.
     pub(super) fn patience(&self, id: &NodeId, timeouts: &TimeoutConfig) -> (Duration, Duration) {
-        let measured = self.peers.get(id).map(|peer| peer.round_trip).filter(|rtt| rtt.smoothed().is_some());
-        if let Some(round_trip) = measured {
+        let round_trip = self.round_trip(id);
+        if round_trip.smoothed().is_some() {
             return (round_trip.hedge_delay(timeouts), round_trip.timeout(timeouts));
         }
         let slow = UNMEASURED_FACTOR * self.typical.hedge_delay(timeouts);
@@ -112,52 +108,52 @@ impl Peers {
         (slow.min(timeouts.hedge_initial), lost.min(timeouts.timeout_initial))
     }
 
+    /// What its answers have taken so far.
+    pub(super) fn round_trip(&self, id: &NodeId) -> RoundTrip {
+        self.paces.get(id).map(|pace| pace.round_trip).unwrap_or_default()
+    }
+
     /// Notes that an answer is overdue.
     pub(super) fn suspect(&mut self, id: &NodeId) {
-        self.entry(id).suspect = true;
+        self.trouble_mut(id).suspect = true;
     }
 
     /// Notes that one attempt was lost: the node counts as unresponsive until it is heard.
     pub(super) fn lost(&mut self, id: &NodeId) {
-        let peer = self.entry(id);
-        peer.suspect = true;
-        peer.unresponsive = true;
+        let trouble = self.trouble_mut(id);
+        trouble.suspect = true;
+        trouble.unresponsive = true;
         self.loss += (ONE - self.loss) >> LOSS_SMOOTHING_SHIFT;
     }
 
     /// Notes that a request went unanswered however often it was sent.
     pub(super) fn silent(&mut self, now: Instant, id: &NodeId) {
-        let peer = self.entry(id);
-        peer.suspect = true;
-        peer.unresponsive = true;
-        peer.silences = peer.silences.saturating_add(1);
-        peer.silent_at = Some(now);
+        let trouble = self.trouble_mut(id);
+        trouble.suspect = true;
+        trouble.unresponsive = true;
+        trouble.silences = trouble.silences.saturating_add(1);
+        trouble.since = Tick::at(now);
     }
 
     /// Whether it owes us an answer, so that others are better asked first.
     pub(super) fn is_suspect(&self, id: &NodeId) -> bool {
-        self.peers.get(id).is_some_and(|peer| peer.suspect)
+        self.trouble(id).suspect
     }
 
     /// Whether it has let a request be lost since it was last heard: it counts among nobody's replicas meanwhile.
     pub(super) fn is_unresponsive(&self, id: &NodeId) -> bool {
-        self.peers.get(id).is_some_and(|peer| peer.unresponsive)
+        self.trouble(id).unresponsive
     }
 
     /// Whether it failed to answer within the last `window`.
     pub(super) fn was_silent_within(&self, now: Instant, id: &NodeId, window: Duration) -> bool {
-        let silent_at = self.peers.get(id).and_then(|peer| peer.silent_at);
-        silent_at.is_some_and(|at| now.since(at) < window)
-    }
-
-    /// What we know of it.
-    pub(super) fn peer(&self, id: &NodeId) -> Option<&Peer> {
-        self.peers.get(id)
+        let trouble = self.trouble(id);
+        trouble.silences > 0 && trouble.since.age(now) < window
     }
 
     /// Requests it left unanswered since it was last heard.
     pub(super) fn silences(&self, id: &NodeId) -> u32 {
-        self.peers.get(id).map_or(0, |peer| peer.silences)
+        self.trouble(id).silences
     }
 
     /// Whether more than about 1% of first attempts are lost of late: then it pays to ask more nodes at once.
@@ -171,29 +167,44 @@ impl Peers {
     }
 
     /// Notes that a node said goodbye; what was known of it is forgotten.
-    pub(super) fn left(&mut self, id: &NodeId) {
-        *self.entry(id) = Peer { left: true, ..Peer::default() };
+    pub(super) fn left(&mut self, now: Instant, id: &NodeId) {
+        self.paces.remove(id);
+        *self.trouble_mut(id) = Trouble { left: true, since: Tick::at(now), ..Trouble::default() };
     }
 
     /// Whether a node said goodbye and has not been heard since.
     pub(super) fn has_left(&self, id: &NodeId) -> bool {
-        self.peers.get(id).is_some_and(|peer| peer.left)
+        self.trouble(id).left
     }
 
-    fn entry(&mut self, id: &NodeId) -> &mut Peer {
-        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(id) {
-            self.make_room();
-        }
-        self.peers.entry(*id).or_default()
+    /// Forgets the nodes that are not among `contacts` and have not been heard of for a while, and gives their memory
+    /// back; costs as much as all that is known.
+    pub(super) fn forget_strangers(&mut self, now: Instant, contacts: impl Iterator<Item = NodeId>) {
+        let contacts = ShortIds::of(contacts);
+        let is_recent = |tick: Tick| tick.age(now) < STRANGERS_REMEMBERED;
+        let is_measured = |pace: &Pace| pace.round_trip.smoothed().is_some();
+        let is_worth_it = |id: &_, pace: &_| is_measured(pace) && contacts.contain(id);
+        self.paces.settle(|id, pace| is_recent(pace.confirmed) || is_worth_it(id, pace));
+        self.troubles.retain(|id, trouble| is_recent(trouble.since) || contacts.contain(&short(id)));
+        self.troubles.shrink_to_fit();
     }
 
-    /// Forgets the half that was heard longest ago; rare, so its cost does not matter.
-    fn make_room(&mut self) {
-        let mut heard: Vec<_> = self.peers.iter().map(|(id, peer)| (peer.heard, *id)).collect();
-        heard.sort_unstable();
-        for (_, id) in &heard[..heard.len() / 2] {
-            self.peers.remove(id);
+    fn trouble(&self, id: &NodeId) -> Trouble {
+        if self.troubles.is_empty() {
+            return Trouble::default();
         }
+        self.troubles.get(id).copied().unwrap_or_default()
+    }
+
+    fn trouble_mut(&mut self, id: &NodeId) -> &mut Trouble {
+        if self.troubles.len() >= TROUBLES_MAX && !self.troubles.contains_key(id) {
+            let mut since: Vec<_> = self.troubles.iter().map(|(id, trouble)| (trouble.since, *id)).collect();
+            since.sort_unstable();
+            for (_, id) in &since[..since.len() / 2] {
+                self.troubles.remove(id);
+            }
+        }
+        self.troubles.entry(*id).or_default()
     }
 }
 
@@ -214,10 +225,10 @@ mod tests {
         let mut peers = Peers::default();
         peers.suspect(&id(1));
         assert!(peers.is_suspect(&id(1)));
-        assert_eq!(peers.heard(at(0), &id(1)), Heard::Confirm);
+        assert_eq!(peers.heard(at(5_000), &id(1)), Heard::Confirm);
         assert!(!peers.is_suspect(&id(1)));
-        assert_eq!(peers.heard(at(10), &id(1)), Heard::Lately);
-        assert_eq!(peers.heard(at(1_000), &id(1)), Heard::Confirm);
+        assert_eq!(peers.heard(at(5_010), &id(1)), Heard::Lately);
+        assert_eq!(peers.heard(at(6_000), &id(1)), Heard::Confirm);
     }
 
     #[test]
@@ -227,17 +238,6 @@ mod tests {
         assert!(peers.was_silent_within(at(6), &id(1), Duration::from_millis(10)));
         assert_eq!(peers.heard(at(7), &id(1)), Heard::Back);
         assert!(!peers.was_silent_within(at(8), &id(1), Duration::from_millis(10)));
-    }
-
-    #[test]
-    fn memory_is_bounded_and_the_recently_heard_stay() {
-        let mut peers = Peers::default();
-        for n in 0..PEERS_MAX as u16 + 10 {
-            peers.heard(at(u64::from(n)), &id(n));
-        }
-        assert!(peers.peers.len() <= PEERS_MAX);
-        assert!(peers.peer(&id(PEERS_MAX as u16 - 1)).is_some());
-        assert!(peers.peer(&id(0)).is_none());
     }
 
     #[test]
@@ -262,5 +262,21 @@ mod tests {
         assert!(peers.is_lossy());
         (0..1_000).for_each(|_| peers.answered(&id(1), Duration::from_millis(1)));
         assert!(!peers.is_lossy());
+    }
+
+    #[test]
+    fn strangers_are_forgotten_after_a_while_and_contacts_are_not() {
+        let mut peers = Peers::default();
+        peers.heard(at(0), &id(1));
+        peers.answered(&id(1), Duration::from_millis(3));
+        peers.heard(at(0), &id(2));
+        peers.silent(at(0), &id(3));
+        let late = at(STRANGERS_REMEMBERED.as_millis() as u64);
+        peers.heard(late, &id(4));
+        peers.forget_strangers(late, [id(1)].into_iter());
+        assert_eq!(peers.round_trip(&id(1)).smoothed(), Some(Duration::from_millis(3)));
+        assert!(peers.paces.get(&id(2)).is_none());
+        assert_eq!(peers.silences(&id(3)), 0);
+        assert!(peers.paces.get(&id(4)).is_some(), "it was heard a moment ago");
     }
 }

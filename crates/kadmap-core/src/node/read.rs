@@ -10,7 +10,7 @@ use crate::operation::{OperationId, ReadError, ReadOptions, ReadOutcome};
 use crate::record::{Record, Stamp, Version};
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Get, Put, PutMode, Request, Response, Want};
-use crate::{Consistency, Contact, NodeId, Now};
+use crate::{Address, Consistency, Contact, NodeId, Now};
 
 /// How a read ends.
 pub(super) type ReadResult = Result<ReadOutcome, ReadError>;
@@ -24,12 +24,12 @@ struct Told {
 }
 
 /// A get under way.
-pub(super) struct Read {
+pub(super) struct Read<A: Address> {
     id: OperationId,
     record_id: RecordId,
     consistency: Consistency,
-    finder: Option<Finder>,
-    replicas: Option<Replicas<Told>>,
+    finder: Option<Finder<A>>,
+    replicas: Option<Replicas<Told, A>>,
     /// All records received so far.
     merged: Record,
     /// The state of `merged`, and of each record that went into it.
@@ -40,9 +40,9 @@ pub(super) struct Read {
     mixed: bool,
 }
 
-impl Read {
+impl<A: Address> Read<A> {
     pub(super) fn new<S>(
-        env: &mut Env<S>,
+        env: &mut Env<S, A>,
         now: Now,
         id: OperationId,
         record_id: RecordId,
@@ -65,9 +65,9 @@ impl Read {
     /// Takes in news; tells the result once the read has ended.
     pub(super) fn on_signal<S: RecordStore>(
         &mut self,
-        env: &mut Env<S>,
+        env: &mut Env<S, A>,
         now: Now,
-        signal: Signal,
+        signal: Signal<A>,
     ) -> Option<ReadResult> {
         if let Some(finder) = &mut self.finder {
             finder.on_signal(env, now, &signal);
@@ -83,7 +83,7 @@ impl Read {
     }
 
     /// Does what can be done now; tells the result once the read has ended.
-    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> Option<ReadResult> {
+    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) -> Option<ReadResult> {
         if let Some(finder) = &mut self.finder {
             finder.advance(env, now, Owner::Operation(self.id));
             if !finder.is_done() {
@@ -112,7 +112,7 @@ impl Read {
         self.too_few_answers()
     }
 
-    fn on_replica(&mut self, signal: Signal) {
+    fn on_replica(&mut self, signal: Signal<A>) {
         let Some(replicas) = &mut self.replicas else { return };
         // Whatever has come of it: if the record is not here now, another holder may be asked for it.
         if self.fetching == Some(signal.from.id) {
@@ -151,7 +151,7 @@ impl Read {
     }
 
     /// Whom to ask now, and for what.
-    fn next_to_ask<S>(&mut self, env: &Env<S>) -> Option<(Contact, Want)> {
+    fn next_to_ask<S>(&mut self, env: &Env<S, A>) -> Option<(Contact<A>, Want)> {
         let replicas = self.replicas.as_ref()?;
         let enough = self.settled() >= self.wanted(env);
         // First the record itself, from a node that is known to have it if there is one.
@@ -171,28 +171,32 @@ impl Read {
     }
 
     /// A node to which the record belongs and that has not been asked, once the responsible ones have answered.
-    fn unasked_closest(&self) -> Option<Contact> {
+    fn unasked_closest(&self) -> Option<Contact<A>> {
         let replicas = self.replicas.as_ref()?;
         let need = self.consistency.reads_needed(replicas.responsible());
         if self.answered() < need {
             return None;
         }
-        let idle = |replica: &&Replica<Told>| matches!(replica.state, State::Idle);
+        let idle = |replica: &&Replica<Told, A>| matches!(replica.state, State::Idle);
         replicas.closest_iter().find(idle).map(|replica| replica.contact)
     }
 
     /// A replica whose version differs from what is merged.
-    fn unmerged_holder(&self) -> Option<Contact> {
+    fn unmerged_holder(&self) -> Option<Contact<A>> {
         let differs = |told: &Told| !told.merged && (self.mixed || told.version != self.merged_version);
         let replicas = self.replicas.as_ref()?;
         replicas.answers().find(|(_, told)| differs(told)).map(|(contact, _)| *contact)
     }
 
-    fn ask<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, to: Contact, want: Want) {
+    fn ask<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>, want: Want) {
         let state = if to.id == env.own {
-            let (version, record) = env.load_here(&self.record_id);
-            self.take_in(version, record);
-            State::Done(Told { version, merged: true })
+            match env.load_here(&self.record_id) {
+                Ok((version, record)) => {
+                    self.take_in(version, record);
+                    State::Done(Told { version, merged: true })
+                }
+                Err(_) => State::Silent,
+            }
         } else {
             if want == Want::Record {
                 self.fetching = Some(to.id);
@@ -225,26 +229,26 @@ impl Read {
     }
 
     fn has_found(&self) -> bool {
-        let holds = |(_, told): (&Contact, &Told)| !told.version.is_absent();
+        let holds = |(_, told): (&Contact<A>, &Told)| !told.version.is_absent();
         self.replicas.as_ref().is_some_and(|replicas| replicas.answers().any(holds))
     }
 
     /// Whether every node to which the record belongs has answered or been given up: only then nothing is there.
     /// A node that is merely late may be the one that holds it.
     fn has_heard_all(&self) -> bool {
-        let heard = |replica: &Replica<Told>| matches!(replica.state, State::Done(_));
+        let heard = |replica: &Replica<Told, A>| matches!(replica.state, State::Done(_));
         self.replicas.as_ref().is_some_and(|replicas| replicas.closest_iter().all(heard))
     }
 
     /// How many replicas to ask at once: a few more where packets get lost.
-    fn wanted<S>(&self, env: &Env<S>) -> usize {
+    fn wanted<S>(&self, env: &Env<S, A>) -> usize {
         let need = self.need();
         let responsible = self.replicas.as_ref().map_or(0, Replicas::responsible);
         if env.peers.is_lossy() { (need + need.div_ceil(2)).min(responsible.max(need)) } else { need }
     }
 
     /// Whether the read is settled, and with how many answers needed.
-    fn result<S>(&self, env: &Env<S>) -> Option<Result<usize, ReadError>> {
+    fn result<S>(&self, env: &Env<S, A>) -> Option<Result<usize, ReadError>> {
         let replicas = self.replicas.as_ref()?;
         let need = self.need();
         let complete = self.unmerged_holder().is_none() && self.fetching_is_not_needed();
@@ -280,7 +284,7 @@ impl Read {
     }
 
     /// Sends the merged record to those that answered with less; tells to how many.
-    fn repair<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, outcome: &ReadOutcome) -> usize {
+    fn repair<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, outcome: &ReadOutcome) -> usize {
         let (Some(replicas), Some(record)) = (self.replicas.take(), &outcome.record) else { return 0 };
         let responsible: Vec<_> = replicas.closest_iter().map(|replica| replica.contact.id).collect();
         let lacking = replicas

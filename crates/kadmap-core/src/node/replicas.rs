@@ -5,18 +5,18 @@ use std::time::Duration;
 use super::env::Env;
 use super::requests::Waits;
 use crate::wire::RequestId;
-use crate::{Contact, Key, NodeId};
+use crate::{Address, Contact, Key, NodeId};
 
 /// One responsible node.
 #[derive(Debug)]
-pub(super) struct Replica<T> {
-    pub(super) contact: Contact,
+pub(super) struct Replica<T, A> {
+    pub(super) contact: Contact<A>,
     pub(super) state: State<T>,
     /// It has let a request be lost and was not heard since: whether it is there is in doubt.
     unresponsive: bool,
 }
 
-impl<T> Replica<T> {
+impl<T, A: Address> Replica<T, A> {
     fn is_given_up(&self) -> bool {
         matches!(self.state, State::Silent)
     }
@@ -47,8 +47,8 @@ pub(super) enum State<T> {
 /// The candidates of one operation in distance order: the first `replication` that respond are responsible, those
 /// behind stand in for them.
 #[derive(Debug)]
-pub(super) struct Replicas<T> {
-    list: Vec<Replica<T>>,
+pub(super) struct Replicas<T, A> {
+    list: Vec<Replica<T, A>>,
     replication: usize,
     /// Whether the first answer has set the pace for the others.
     paced: bool,
@@ -67,10 +67,10 @@ const PACE_SLOW_FACTOR: u32 = 3;
 /// And before they count as lost, if that is more than the configured floor.
 const PACE_LOST_FACTOR: u32 = 10;
 
-impl<T> Replicas<T> {
+impl<T, A: Address> Replicas<T, A> {
     /// The candidates among `contacts` (nearest first), and this node itself if it is a member.
-    pub(super) fn new<S>(env: &Env<S>, key: &Key, contacts: Vec<Contact>) -> Self {
-        let replica = |contact: Contact| {
+    pub(super) fn new<S>(env: &Env<S, A>, key: &Key, contacts: Vec<Contact<A>>) -> Self {
+        let replica = |contact: Contact<A>| {
             let unresponsive = env.peers.is_unresponsive(&contact.id);
             Replica { contact, state: State::Idle, unresponsive }
         };
@@ -90,7 +90,7 @@ impl<T> Replicas<T> {
     /// Of the closest, as long as enough of them can answer: any two quorums of the same nodes share one. Where too
     /// many are in doubt at once, as when half of the swarm has died, those who respond are counted with the ones who
     /// stand in, rather than waiting until the dead are given up.
-    pub(super) fn choose_responsible<S>(&mut self, env: &Env<S>, needed: impl Fn(usize) -> usize) {
+    pub(super) fn choose_responsible<S>(&mut self, env: &Env<S, A>, needed: impl Fn(usize) -> usize) {
         if self.doubtful < DOUBTFUL_MIN {
             self.passes_over_doubtful = false;
             return;
@@ -103,7 +103,7 @@ impl<T> Replicas<T> {
 
     /// Takes the first answer's round trip as the measure for the others: what is known of each from a busier time
     /// would have them waited for too long when half of them are dead.
-    pub(super) fn pace<S>(&mut self, env: &mut Env<S>, round_trip: Duration) {
+    pub(super) fn pace<S>(&mut self, env: &mut Env<S, A>, round_trip: Duration) {
         if std::mem::replace(&mut self.paced, true) {
             return;
         }
@@ -127,8 +127,8 @@ impl<T> Replicas<T> {
     }
 
     /// The responsible nodes in distance order.
-    pub(super) fn responsible_iter(&self) -> impl Iterator<Item = &Replica<T>> {
-        let is_candidate = |replica: &&Replica<T>| {
+    pub(super) fn responsible_iter(&self) -> impl Iterator<Item = &Replica<T, A>> {
+        let is_candidate = |replica: &&Replica<T, A>| {
             if self.passes_over_doubtful { replica.counts() } else { !replica.is_given_up() }
         };
         self.list.iter().filter(is_candidate).take(self.replication)
@@ -140,7 +140,7 @@ impl<T> Replicas<T> {
     }
 
     /// The nodes to which a record belongs: the closest, responsive or not, unless given up.
-    pub(super) fn closest_iter(&self) -> impl Iterator<Item = &Replica<T>> {
+    pub(super) fn closest_iter(&self) -> impl Iterator<Item = &Replica<T, A>> {
         self.list.iter().filter(|replica| !replica.is_given_up()).take(self.replication)
     }
 
@@ -167,7 +167,7 @@ impl<T> Replicas<T> {
     }
 
     /// What the nodes answered, in distance order.
-    pub(super) fn answers(&self) -> impl Iterator<Item = (&Contact, &T)> {
+    pub(super) fn answers(&self) -> impl Iterator<Item = (&Contact<A>, &T)> {
         self.list.iter().filter_map(|replica| match &replica.state {
             State::Done(answer) => Some((&replica.contact, answer)),
             _ => None,
@@ -176,14 +176,14 @@ impl<T> Replicas<T> {
 
     /// Nodes given up on or overdue.
     pub(super) fn silent(&self) -> Vec<NodeId> {
-        let silent = |replica: &&Replica<T>| {
+        let silent = |replica: &&Replica<T, A>| {
             matches!(replica.state, State::Silent | State::Waiting { slow: true, .. })
         };
         self.list.iter().filter(silent).map(|replica| replica.contact.id).collect()
     }
 
     /// The nearest node not asked yet, those that owe us answers last; this node itself first, as it costs nothing.
-    pub(super) fn next_idle<S>(&self, env: &Env<S>) -> Option<Contact> {
+    pub(super) fn next_idle<S>(&self, env: &Env<S, A>) -> Option<Contact<A>> {
         // Who stands in counts only where those in doubt do not.
         let reach = if self.passes_over_doubtful { self.list.len() } else { self.replication };
         let candidates = self.list.iter().filter(|replica| !replica.is_given_up()).take(reach);

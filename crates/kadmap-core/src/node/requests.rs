@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::operation::OperationId;
 use crate::wire::{Request, RequestId};
-use crate::{Contact, Instant, NodeId};
+use crate::{Address, Contact, Instant, NodeId};
 
 /// Who wants to hear of a request's fate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub(super) enum Owner {
 
 /// One request in flight.
 #[derive(Debug)]
-pub(super) struct InFlight {
-    pub(super) to: Contact,
+pub(super) struct InFlight<A> {
+    pub(super) to: Contact<A>,
     pub(super) request: Request,
     pub(super) owner: Owner,
     /// Times it was sent so far.
@@ -49,20 +49,26 @@ pub(super) enum Overdue {
 }
 
 /// All requests in flight of one node, by id.
-#[derive(Debug, Default)]
-pub(super) struct Requests {
-    in_flight: FxHashMap<RequestId, InFlight>,
+#[derive(Debug)]
+pub(super) struct Requests<A> {
+    in_flight: FxHashMap<RequestId, InFlight<A>>,
     /// Invariant: exactly one entry for each request in flight.
     timers: BTreeSet<(Instant, RequestId)>,
     last_id: RequestId,
 }
 
-impl Requests {
+impl<A> Default for Requests<A> {
+    fn default() -> Self {
+        Self { in_flight: FxHashMap::default(), timers: BTreeSet::new(), last_id: 0 }
+    }
+}
+
+impl<A: Address> Requests<A> {
     /// Takes note of a request that is being sent now; tells its id.
     pub(super) fn insert(
         &mut self,
         now: Instant,
-        to: Contact,
+        to: Contact<A>,
         request: Request,
         owner: Owner,
         waits: Waits,
@@ -76,7 +82,7 @@ impl Requests {
     }
 
     /// Takes out the request that this node answered; `None` when it was not asked of that node.
-    pub(super) fn complete(&mut self, id: RequestId, from: &NodeId) -> Option<InFlight> {
+    pub(super) fn complete(&mut self, id: RequestId, from: &NodeId) -> Option<InFlight<A>> {
         if self.in_flight.get(&id)?.to.id != *from {
             return None;
         }
@@ -84,7 +90,7 @@ impl Requests {
     }
 
     /// Takes a request out unanswered.
-    pub(super) fn remove(&mut self, id: RequestId) -> Option<InFlight> {
+    pub(super) fn remove(&mut self, id: RequestId) -> Option<InFlight<A>> {
         let request = self.in_flight.remove(&id)?;
         self.timers.remove(&(request.timer, id));
         Some(request)
@@ -149,7 +155,7 @@ impl Requests {
         Some(owner)
     }
 
-    pub(super) fn in_flight(&self, id: RequestId) -> Option<&InFlight> {
+    pub(super) fn in_flight(&self, id: RequestId) -> Option<&InFlight<A>> {
         self.in_flight.get(&id)
     }
 
@@ -164,7 +170,7 @@ impl Requests {
     }
 
     /// Takes out all requests to a node, oldest first; costs all that are in flight.
-    pub(super) fn take_all_to(&mut self, id: &NodeId) -> Vec<(RequestId, InFlight)> {
+    pub(super) fn take_all_to(&mut self, id: &NodeId) -> Vec<(RequestId, InFlight<A>)> {
         let to_it = self.timers.iter().filter(|(_, request)| {
             self.in_flight.get(request).is_some_and(|in_flight| in_flight.to.id == *id)
         });
@@ -175,6 +181,11 @@ impl Requests {
 
     pub(super) fn len(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// Gives back the memory of busier times.
+    pub(super) fn shrink(&mut self) {
+        self.in_flight.shrink_to_fit();
     }
 
     fn set_timer(&mut self, id: RequestId, at: Instant) {

@@ -12,38 +12,38 @@ use super::signal::{Signal, SignalKind};
 use crate::operation::{Event, OperationId};
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Names, NamesPage, Request, Response};
-use crate::{Consistency, Contact, Key, NodeId, Now};
+use crate::{Address, Consistency, Contact, Key, NodeId, Now};
 
 /// Names asked of one node at a time.
 const NAMES_PER_REQUEST: u32 = 512;
 
 /// Where the walk stands.
-enum Stage {
+enum Stage<A: Address> {
     /// Looking for the nodes of the region at the cursor.
-    Finding(Finder),
+    Finding(Finder<A>),
     /// Asking them for their names after the cursor.
-    Asking(Round),
+    Asking(Round<A>),
     /// A page was told; the user has not asked for more.
     Paused,
 }
 
 /// One round of questions to the nodes of a region.
-struct Round {
+struct Round<A> {
     last_key: Key,
     /// Nodes to turn to when one of those asked does not answer.
-    spare: Vec<Contact>,
+    spare: Vec<Contact<A>>,
     waiting: BTreeSet<NodeId>,
     pages: Vec<NamesPage>,
 }
 
 /// A scan under way.
-pub(super) struct Scan {
+pub(super) struct Scan<A: Address> {
     id: OperationId,
-    stage: Stage,
+    stage: Stage<A>,
     /// Everything up to here was told; `None` before the first.
     cursor: Cursor,
     /// The last key of the region being asked and its responsible nodes, kept over its pages.
-    region: Option<(Key, Vec<Contact>)>,
+    region: Option<(Key, Vec<Contact<A>>)>,
 }
 
 /// A position in (key, name) order.
@@ -53,15 +53,15 @@ struct Cursor {
     after: Option<RecordId>,
 }
 
-impl Scan {
-    pub(super) fn new<S>(env: &mut Env<S>, now: Now, id: OperationId) -> Self {
+impl<A: Address> Scan<A> {
+    pub(super) fn new<S>(env: &mut Env<S, A>, now: Now, id: OperationId) -> Self {
         let finder = Finder::new(env, now, Key::MIN);
         let cursor = Cursor { key: Key::MIN, after: None };
         Self { id, stage: Stage::Finding(finder), cursor, region: None }
     }
 
     /// Goes on after a page; tells whether the scan has ended.
-    pub(super) fn go_on<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> bool {
+    pub(super) fn go_on<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) -> bool {
         if matches!(self.stage, Stage::Paused) {
             self.enter_region(env, now);
         }
@@ -69,7 +69,12 @@ impl Scan {
     }
 
     /// Takes in news; tells whether the scan has ended.
-    pub(super) fn on_signal<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, signal: Signal) -> bool {
+    pub(super) fn on_signal<S: RecordStore>(
+        &mut self,
+        env: &mut Env<S, A>,
+        now: Now,
+        signal: Signal<A>,
+    ) -> bool {
         match &mut self.stage {
             Stage::Finding(finder) => finder.on_signal(env, now, &signal),
             Stage::Asking(round) => {
@@ -84,7 +89,7 @@ impl Scan {
     }
 
     /// Does what can be done now; tells whether the scan has ended.
-    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> bool {
+    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) -> bool {
         loop {
             match &mut self.stage {
                 Stage::Finding(finder) => {
@@ -113,12 +118,12 @@ impl Scan {
     }
 
     /// Ends the scan with what was told so far.
-    pub(super) fn expire<S>(&mut self, env: &mut Env<S>) {
+    pub(super) fn expire<S>(&mut self, env: &mut Env<S, A>) {
         env.events.push_back(Event::Scanned { operation: self.id, names: Vec::new(), done: true });
     }
 
     /// Asks the nodes of the region for their names after the cursor, or finds the region first.
-    fn enter_region<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+    fn enter_region<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         let Some((last_key, contacts)) = self.region.clone() else {
             self.stage = Stage::Finding(Finder::new(env, now, self.cursor.key));
             return;
@@ -140,7 +145,7 @@ impl Scan {
         }
     }
 
-    fn ask<S>(&mut self, env: &mut Env<S>, now: Now, to: Contact) {
+    fn ask<S>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>) {
         let Stage::Asking(round) = &mut self.stage else { return };
         round.waiting.insert(to.id);
         let names = self.names_of_stage();
@@ -163,7 +168,7 @@ impl Scan {
 
     /// Tells the names that all answers agree to be complete up to, and moves the cursor there.
     /// Tells whether the scan has ended.
-    fn tell_page<S>(&mut self, env: &mut Env<S>) -> bool {
+    fn tell_page<S>(&mut self, env: &mut Env<S, A>) -> bool {
         let Stage::Asking(round) = std::mem::replace(&mut self.stage, Stage::Paused) else { return false };
         let last_of = |page: &NamesPage| {
             page.last.as_ref().map(|entry| RecordId { key: entry.key, name: entry.name.clone() })
@@ -195,9 +200,9 @@ impl Scan {
     }
 }
 
-impl Round {
+impl<A: Address> Round<A> {
     /// Takes in an answer; tells whether the node failed.
-    fn on_signal(&mut self, signal: &Signal) -> bool {
+    fn on_signal(&mut self, signal: &Signal<A>) -> bool {
         if !self.waiting.contains(&signal.from.id) || !signal.kind.is_final() {
             return false;
         }
@@ -218,7 +223,11 @@ impl Round {
 /// Which of two nodes is closer to a key is decided by the key's bit at which their ids first differ. So all keys that
 /// agree with the cursor up to where the first node left out differs from the responsible ones have the same
 /// responsible nodes; and whoever is farther still differs from these earlier.
-fn region(cursor: &Key, mut closest: Vec<Contact>, replication: usize) -> (Key, Vec<Contact>) {
+fn region<A: Address>(
+    cursor: &Key,
+    mut closest: Vec<Contact<A>>,
+    replication: usize,
+) -> (Key, Vec<Contact<A>>) {
     let Some(left_out) = closest.get(replication).map(|contact| contact.id.key()) else {
         return (Key::MAX, closest);
     };

@@ -12,7 +12,7 @@ use crate::wire::{
     PeerReport, Peers, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport,
     Stored as StoredBody, Summary, Want, WireContact,
 };
-use crate::{Contact, Key, NodeId, Now};
+use crate::{Address, Contact, Key, NodeId, Now};
 
 /// Contacts in one page of a peer list.
 const PEERS_PER_PAGE: usize = 128;
@@ -36,9 +36,9 @@ pub(super) struct Stored {
     pub(super) ticket: Option<Ticket>,
 }
 
-impl<S: RecordStore> Env<S> {
+impl<S: RecordStore, A: Address> Env<S, A> {
     /// Answers one request.
-    pub(super) fn serve(&mut self, now: Now, from: Contact, message: MessageHead, request: Request) {
+    pub(super) fn serve(&mut self, now: Now, from: Contact<A>, message: MessageHead, request: Request) {
         let id = message.id;
         self.counters.requests_served += 1;
         let response = match request {
@@ -61,7 +61,7 @@ impl<S: RecordStore> Env<S> {
             Request::Peers(peers) => self.serve_peers(&peers),
             Request::Leave(_) => {
                 self.table.remove(&from.id);
-                self.peers.left(&from.id);
+                self.peers.left(now.instant, &from.id);
                 self.departed.push(from.id);
                 Response::Left(Empty {})
             }
@@ -93,21 +93,23 @@ impl<S: RecordStore> Env<S> {
         }
     }
 
-    /// What this node holds under an id: nothing where the store fails.
-    pub(super) fn load_here(&mut self, id: &RecordId) -> (Version, Record) {
-        let head = self.store.head(id).and_then(|head| Ok((head, self.store.load(id)?)));
-        match head {
-            Ok((Some(head), Some(record))) => (head.version, record),
-            Ok(_) => (Version::ABSENT, Record::default()),
+    /// What this node holds under an id. A store that fails has no answer: to say that nothing is here would count
+    /// towards a quorum that then misses what is stored.
+    pub(super) fn load_here(&mut self, id: &RecordId) -> Result<(Version, Record), Refusal> {
+        let absent = (Version::ABSENT, Record::default());
+        let Some(head) = self.head_here(id)? else { return Ok(absent) };
+        match self.store.load(id) {
+            Ok(record) => Ok(record.map_or(absent, |record| (head.version, record))),
             Err(error) => {
-                self.storage_failed(id, error);
-                (Version::ABSENT, Record::default())
+                let is_set_aside = error == StoreError::Damaged;
+                let refusal = self.storage_failed(id, error);
+                if is_set_aside { Ok(absent) } else { Err(refusal) }
             }
         }
     }
 
     /// Releases the acknowledgements whose writes have become durable; tells the node's own.
-    pub(super) fn release_flushed(&mut self, now: Now) -> Vec<AfterFlush> {
+    pub(super) fn release_flushed(&mut self, now: Now) -> Vec<AfterFlush<A>> {
         let flushed = self.store.flushed();
         let mut own = Vec::new();
         while self.after_flush.front().is_some_and(|(ticket, _)| *ticket <= flushed) {
@@ -138,7 +140,7 @@ impl<S: RecordStore> Env<S> {
     }
 
     /// The live contacts after an id, in id order, with what is known of them.
-    pub(super) fn peer_page(&self, after: Option<NodeId>) -> PeerList {
+    pub(super) fn peer_page(&self, after: Option<NodeId>) -> PeerList<A> {
         let live = self.table.iter().map(|contact| (contact, true));
         let silent = self.table.unresponsive().map(|contact| (contact, false));
         let mut all: Vec<_> =
@@ -146,29 +148,32 @@ impl<S: RecordStore> Env<S> {
         all.sort_unstable();
         let more = all.len() > PEERS_PER_PAGE;
         all.truncate(PEERS_PER_PAGE);
-        let report = |(contact, live): (Contact, bool)| {
-            let smoothed = self.peers.peer(&contact.id).and_then(|peer| peer.round_trip.smoothed());
+        let report = |(contact, live): (Contact<A>, bool)| {
+            let smoothed = self.peers.round_trip(&contact.id).smoothed();
             let rtt_us = smoothed.map(|rtt| rtt.as_micros() as u64);
             PeerReport { contact: WireContact(contact), rtt_us, live }
         };
         PeerList { peers: all.into_iter().map(report).collect(), more }
     }
 
-    fn serve_find_node(&self, find: &FindNode, asker: &NodeId) -> Response {
+    fn serve_find_node(&self, find: &FindNode, asker: &NodeId) -> Response<A> {
         let count = (find.count as usize).min(self.config.limits.contacts_per_answer_max);
-        let useful = |contact: &Contact| contact.id != *asker && !self.peers.is_suspect(&contact.id);
+        let useful = |contact: &Contact<A>| contact.id != *asker && !self.peers.is_suspect(&contact.id);
         let closest = self.table.closest(&find.target, count, useful);
         Response::Nodes(Nodes { contacts: closest.into_iter().map(WireContact).collect() })
     }
 
-    fn serve_peers(&self, peers: &Peers) -> Response {
+    fn serve_peers(&self, peers: &Peers) -> Response<A> {
         Response::Peers(self.peer_page(peers.after))
     }
 
     /// Answers at once, unless the answer is large: then it is announced and goes out with a later turn.
-    fn serve_get(&mut self, get: Get, from: NodeId, id: RequestId) -> Response {
+    fn serve_get(&mut self, get: Get, from: NodeId, id: RequestId) -> Response<A> {
         let record_id = RecordId { key: get.key, name: get.name };
-        let head = self.head_here(&record_id).unwrap_or_default().unwrap_or_default();
+        let head = match self.head_here(&record_id) {
+            Ok(head) => head.unwrap_or_default(),
+            Err(refusal) => return Response::Refused(refusal),
+        };
         if get.want == Want::Summary || head.version.is_absent() {
             return Response::Summary(Summary { version: head.version, bytes: head.bytes });
         }
@@ -190,8 +195,11 @@ impl<S: RecordStore> Env<S> {
         }
     }
 
-    fn found(&mut self, id: &RecordId) -> Response {
-        let (version, record) = self.load_here(id);
+    fn found(&mut self, id: &RecordId) -> Response<A> {
+        let (version, record) = match self.load_here(id) {
+            Ok(found) => found,
+            Err(refusal) => return Response::Refused(refusal),
+        };
         if version.is_absent() {
             return Response::Summary(Summary { version, bytes: 0 });
         }
@@ -199,7 +207,7 @@ impl<S: RecordStore> Env<S> {
     }
 
     /// The places in the list of records that this node does not hold in the state named.
-    fn serve_compare(&mut self, compare: &Compare) -> Response {
+    fn serve_compare(&mut self, compare: &Compare) -> Response<A> {
         let records = compare.records.iter().take(self.config.limits.names_per_page_max);
         let mut indices = Vec::new();
         for (index, offered) in (0..).zip(records) {

@@ -8,18 +8,18 @@ use crate::wire::{RequestId, Response};
 
 /// News of one request.
 #[derive(Debug, Clone)]
-pub(super) struct Signal {
+pub(super) struct Signal<A> {
     /// The contact that was asked.
-    pub(super) from: Contact,
+    pub(super) from: Contact<A>,
     pub(super) request: RequestId,
-    pub(super) kind: SignalKind,
+    pub(super) kind: SignalKind<A>,
 }
 
 /// What the news is.
 #[derive(Debug, Clone)]
-pub(super) enum SignalKind {
+pub(super) enum SignalKind<A> {
     /// It was answered.
-    Answer { response: Response, round_trip: Duration },
+    Answer { response: Response<A>, round_trip: Duration },
     /// The answer is overdue; it may still come.
     Slow,
     /// The answer is so late that the request has been sent again; the node counts as unresponsive until it is heard.
@@ -30,7 +30,7 @@ pub(super) enum SignalKind {
     Durable { version: Version },
 }
 
-impl SignalKind {
+impl<A> SignalKind<A> {
     /// Whether no more news of the request will come.
     pub(super) fn is_final(&self) -> bool {
         !matches!(self, Self::Slow | Self::Lost)

@@ -10,7 +10,7 @@ use super::signal::Signal;
 use crate::operation::{Event, OperationId};
 use crate::store::RecordStore;
 use crate::wire::{Ping, Request, RequestId};
-use crate::{Contact, Instant, NodeId, Now};
+use crate::{Address, Contact, Instant, NodeId, Now};
 
 /// Lookups that one refresh makes at most.
 const REFRESH_LOOKUPS_MAX: usize = 16;
@@ -26,16 +26,16 @@ const JOIN_PROBES_WAIT: Duration = Duration::from_secs(2);
 const EXPIRE_PER_TURN: usize = 256;
 
 /// Lookups that fill or refresh the routing table.
-pub(super) struct Refresh {
+pub(super) struct Refresh<A: Address> {
     id: OperationId,
-    finders: Vec<Finder>,
+    finders: Vec<Finder<A>>,
     /// Which finder a request belongs to.
     owners: BTreeMap<RequestId, usize>,
 }
 
-impl Refresh {
+impl<A: Address> Refresh<A> {
     /// Looks up this node itself and a random place of each bucket.
-    pub(super) fn new<S>(env: &mut Env<S>, now: Now, id: OperationId) -> Self {
+    pub(super) fn new<S>(env: &mut Env<S, A>, now: Now, id: OperationId) -> Self {
         let deepest = env.table.buckets().map(|bucket| bucket.index).max();
         let mut targets = vec![env.own.key()];
         for bucket in (0..=deepest.unwrap_or(0)).take(REFRESH_LOOKUPS_MAX - 1) {
@@ -46,26 +46,38 @@ impl Refresh {
     }
 
     /// Takes in news; tells whether all lookups are done.
-    pub(super) fn on_signal<S>(&mut self, env: &mut Env<S>, now: Now, signal: &Signal) -> bool {
-        if let Some(finder) = self.owners.get(&signal.request).and_then(|&index| self.finders.get_mut(index))
+    pub(super) fn on_signal<S>(&mut self, env: &mut Env<S, A>, now: Now, signal: &Signal<A>) -> bool {
+        let owner = self.owners.get(&signal.request).copied();
+        if let Some(index) = owner
+            && let Some(finder) = self.finders.get_mut(index)
         {
             finder.on_signal(env, now, signal);
+            self.advance_one(env, now, index);
         }
-        self.advance(env, now)
+        self.is_done()
     }
 
     /// Sends what is to be sent; tells whether all lookups are done.
-    pub(super) fn advance<S>(&mut self, env: &mut Env<S>, now: Now) -> bool {
-        for (index, finder) in self.finders.iter_mut().enumerate() {
-            let first = env.requests.last_id();
-            finder.advance(env, now, Owner::Operation(self.id));
-            // Requests are numbered in order, so those made just now are the finder's.
-            let mut request = first;
-            while request != env.requests.last_id() {
-                request = request.wrapping_add(1);
-                self.owners.insert(request, index);
-            }
+    pub(super) fn advance<S>(&mut self, env: &mut Env<S, A>, now: Now) -> bool {
+        for index in 0..self.finders.len() {
+            self.advance_one(env, now, index);
         }
+        self.is_done()
+    }
+
+    fn advance_one<S>(&mut self, env: &mut Env<S, A>, now: Now, index: usize) {
+        let Some(finder) = self.finders.get_mut(index) else { return };
+        let first = env.requests.last_id();
+        finder.advance(env, now, Owner::Operation(self.id));
+        // Requests are numbered in order, so those made just now are the finder's.
+        let mut request = first;
+        while request != env.requests.last_id() {
+            request = request.wrapping_add(1);
+            self.owners.insert(request, index);
+        }
+    }
+
+    fn is_done(&self) -> bool {
         self.finders.iter().all(Finder::is_done)
     }
 }
@@ -116,7 +128,8 @@ impl Upkeep {
     }
 
     /// The lookups of a join or a refresh are over.
-    pub(super) fn refreshed<S>(&mut self, env: &mut Env<S>, now: Now) {
+    pub(super) fn refreshed<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
+        env.tidy_up(now);
         if self.stage == Stage::Joined {
             // Buckets that were full meanwhile have been looked through again.
             env.table.mark_filled();
@@ -128,8 +141,9 @@ impl Upkeep {
     }
 
     /// This node knows its swarm, or is the first of it.
-    pub(super) fn joined<S>(&mut self, env: &mut Env<S>, now: Now) {
+    pub(super) fn joined<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         env.is_newcomer = false;
+        env.tidy_up(now);
         self.stage = Stage::Joined;
         env.table.mark_filled();
         self.refresh_at = Some(now.instant + FIRST_REFRESH);
@@ -138,7 +152,7 @@ impl Upkeep {
     }
 
     /// When there is something to do next.
-    pub(super) fn next_timer<S>(&self, env: &Env<S>, now: Instant) -> Option<Instant> {
+    pub(super) fn next_timer<S, A: Address>(&self, env: &Env<S, A>, now: Instant) -> Option<Instant> {
         if !env.hearsay.is_empty() && self.probing.len() < env.config.probes_in_flight_max {
             return Some(now);
         }
@@ -151,7 +165,7 @@ impl Upkeep {
     }
 
     /// Does what is due; tells whether a refresh is to be started.
-    pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> bool {
+    pub(super) fn run<S: RecordStore, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) -> bool {
         self.probe_hearsay(env, now);
         self.probe_quiet_contacts(env, now);
         self.retry_silent_contacts(env, now);
@@ -171,39 +185,40 @@ impl Upkeep {
     }
 
     /// A probe was answered or given up.
-    pub(super) fn probed<S>(&mut self, env: &mut Env<S>, now: Now, id: &NodeId) {
+    pub(super) fn probed<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now, id: &NodeId) {
         self.probing.remove(id);
         self.probe_hearsay(env, now);
         self.finish_join_if_probed(env, now);
     }
 
     /// A contact of the routing table fell silent: it is tried again later.
-    pub(super) fn fell_silent<S>(&mut self, env: &Env<S>, now: Now, id: NodeId) {
+    pub(super) fn fell_silent<S, A: Address>(&mut self, env: &Env<S, A>, now: Now, id: NodeId) {
         let first = env.config.retry_silent_interval;
         self.retries.entry(id).or_insert((now.instant + first, first));
     }
 
-    fn probe(&mut self, env: &mut Env<impl Sized>, now: Now, contact: Contact) {
+    fn probe<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now, contact: Contact<A>) {
         if self.probing.insert(contact.id) {
             env.request(now, contact, Request::Ping(Ping::default()), Owner::Probe);
         }
     }
 
-    fn probe_hearsay<S>(&mut self, env: &mut Env<S>, now: Now) {
+    fn probe_hearsay<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         while self.probing.len() < env.config.probes_in_flight_max
             && let Some(contact) = env.hearsay.pop_front()
         {
             // It may have proved itself since we were told of it.
-            if !env.table.contains(&contact.id) && env.table.has_room(&contact.id) {
+            if env.table.lacks(&contact.id) {
                 self.probe(env, now, contact);
             }
         }
     }
 
-    fn probe_quiet_contacts<S>(&mut self, env: &mut Env<S>, now: Now) {
+    fn probe_quiet_contacts<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         if self.probe_at.take_if(|at| *at <= now.instant).is_none() {
             return;
         }
+        env.tidy_up(now);
         let interval = env.config.probe_interval;
         let room = env.config.probes_in_flight_max.saturating_sub(self.probing.len());
         for contact in env.table.probe_candidates(now.instant, interval, room) {
@@ -213,7 +228,7 @@ impl Upkeep {
         self.probe_at = Some(now.instant + env.jitter((interval / 20, interval * 3 / 20)));
     }
 
-    fn retry_silent_contacts<S>(&mut self, env: &mut Env<S>, now: Now) {
+    fn retry_silent_contacts<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         let due: Vec<_> =
             self.retries.iter().filter(|(_, (at, _))| *at <= now.instant).map(|(id, _)| *id).collect();
         for id in due {
@@ -231,7 +246,7 @@ impl Upkeep {
         }
     }
 
-    fn expire_records<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+    fn expire_records<S: RecordStore, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         if self.expire_at.is_some_and(|at| at > now.instant) {
             return;
         }
@@ -242,7 +257,7 @@ impl Upkeep {
         self.expire_at = Some(now.instant + wait);
     }
 
-    fn finish_join_if_probed<S>(&mut self, env: &mut Env<S>, now: Now) {
+    fn finish_join_if_probed<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         let Stage::Joining { probes_until: Some(until) } = self.stage else { return };
         let probed = self.probing.is_empty() && env.hearsay.is_empty();
         if probed || now.instant >= until {

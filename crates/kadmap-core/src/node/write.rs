@@ -13,7 +13,7 @@ use crate::operation::{Change, Event, OperationId, ReadOptions, WriteError, Writ
 use crate::record::{Base, Item, Record, Shape, Stamp, Version};
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Put, PutMode, Refusal, Request, RequestId, Response};
-use crate::{Consistency, Contact, Now};
+use crate::{Address, Consistency, Contact, Now};
 
 /// Times a write is stamped again because something newer was there. Each time its clock learns of the newer
 /// stamp, so more than a few mean that somebody writes without pause.
@@ -23,7 +23,7 @@ const RESTAMPS_MAX: u32 = 16;
 type Answer = Result<Version, Refusal>;
 
 /// A put, delete, append or field write under way.
-pub(super) struct Write {
+pub(super) struct Write<A: Address> {
     id: OperationId,
     record: RecordId,
     change: Change,
@@ -32,17 +32,17 @@ pub(super) struct Write {
     stamp: Stamp,
     delta: Record,
     /// First, for a write with a condition: what is there now.
-    guard: Option<Box<Read>>,
+    guard: Option<Box<Read<A>>>,
     /// The newest stamp that the guard saw; nothing newer may be there.
     if_newest: Option<Stamp>,
-    finder: Option<Finder>,
-    replicas: Option<Replicas<Answer>>,
+    finder: Option<Finder<A>>,
+    replicas: Option<Replicas<Answer, A>>,
     restamps: u32,
 }
 
-impl Write {
+impl<A: Address> Write<A> {
     pub(super) fn new<S>(
-        env: &mut Env<S>,
+        env: &mut Env<S, A>,
         now: Now,
         id: OperationId,
         record: RecordId,
@@ -75,7 +75,12 @@ impl Write {
     }
 
     /// Takes in news; tells whether the write has ended.
-    pub(super) fn on_signal<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, signal: Signal) -> bool {
+    pub(super) fn on_signal<S: RecordStore>(
+        &mut self,
+        env: &mut Env<S, A>,
+        now: Now,
+        signal: Signal<A>,
+    ) -> bool {
         if let Some(guard) = &mut self.guard {
             let seen = guard.on_signal(env, now, signal);
             return self.go_on_guarded(env, now, seen);
@@ -90,7 +95,7 @@ impl Write {
     }
 
     /// Does what can be done now; tells whether the write has ended.
-    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) -> bool {
+    pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) -> bool {
         if let Some(guard) = &mut self.guard {
             let seen = guard.advance(env, now);
             return self.go_on_guarded(env, now, seen);
@@ -121,7 +126,7 @@ impl Write {
     /// Goes on once it is known what is there; tells whether the write has ended.
     fn go_on_guarded<S: RecordStore>(
         &mut self,
-        env: &mut Env<S>,
+        env: &mut Env<S, A>,
         now: Now,
         seen: Option<ReadResult>,
     ) -> bool {
@@ -149,12 +154,12 @@ impl Write {
     }
 
     /// Ends the write with what it has; its time is over.
-    pub(super) fn expire<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+    pub(super) fn expire<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         let error = self.too_few_acks();
         self.finish(env, now, Err(error));
     }
 
-    fn pace<S>(&mut self, env: &mut Env<S>, signal: &Signal) {
+    fn pace<S>(&mut self, env: &mut Env<S, A>, signal: &Signal<A>) {
         // A large value takes its time on each link; the first to arrive is no measure.
         let is_small = self.change.value_bytes() as u64 <= LARGE_BYTES;
         if let (SignalKind::Answer { round_trip, .. }, Some(replicas), true) =
@@ -164,7 +169,7 @@ impl Write {
         }
     }
 
-    fn on_replica(&mut self, signal: Signal) {
+    fn on_replica(&mut self, signal: Signal<A>) {
         let Some(replicas) = &mut self.replicas else { return };
         if matches!(signal.kind, SignalKind::Lost) {
             return replicas.set_unresponsive(&signal.from.id);
@@ -184,7 +189,7 @@ impl Write {
     }
 
     /// The write's result, if it is settled.
-    fn result<S>(&self, env: &Env<S>) -> Option<Result<WriteOutcome, WriteError>> {
+    fn result<S>(&self, env: &Env<S, A>) -> Option<Result<WriteOutcome, WriteError>> {
         let replicas = self.replicas.as_ref()?;
         let responsible = replicas.responsible();
         let need = self.consistency.writes_needed(responsible);
@@ -201,7 +206,7 @@ impl Write {
     }
 
     /// Whom to send to now: as many as are needed, and all at once where packets get lost.
-    fn next_to_send<S>(&self, env: &Env<S>) -> Option<Contact> {
+    fn next_to_send<S>(&self, env: &Env<S, A>) -> Option<Contact<A>> {
         let replicas = self.replicas.as_ref()?;
         let responsible = replicas.responsible();
         let need = self.consistency.writes_needed(responsible);
@@ -213,7 +218,7 @@ impl Write {
         replicas.next_idle(env)
     }
 
-    fn send_to<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now, to: Contact) {
+    fn send_to<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>) {
         let put = self.put(PutMode::Publish);
         let state = if to.id == env.own {
             self.store_here(env, now, put)
@@ -226,7 +231,7 @@ impl Write {
         }
     }
 
-    fn store_here<S: RecordStore>(&self, env: &mut Env<S>, now: Now, put: Put) -> State<Answer> {
+    fn store_here<S: RecordStore>(&self, env: &mut Env<S, A>, now: Now, put: Put) -> State<Answer> {
         match env.store_put(now, put) {
             Ok(Stored { version, ticket: None }) => State::Done(Ok(version)),
             Ok(Stored { version, ticket: Some(ticket) }) => {
@@ -240,7 +245,7 @@ impl Write {
     }
 
     /// Stamps the write above what stands in its way and starts over.
-    fn restamp_if_superseded<S>(&mut self, env: &mut Env<S>, now: Now) {
+    fn restamp_if_superseded<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         let Some(replicas) = &mut self.replicas else { return };
         let newest = replicas.answers().filter_map(|(_, answer)| match answer {
             Err(Refusal::Superseded { newest }) => Some(*newest),
@@ -261,7 +266,7 @@ impl Write {
 
     fn finish<S: RecordStore>(
         &mut self,
-        env: &mut Env<S>,
+        env: &mut Env<S, A>,
         now: Now,
         result: Result<WriteOutcome, WriteError>,
     ) {
@@ -272,7 +277,7 @@ impl Write {
     }
 
     /// Copies to the responsible nodes that were not needed for the quorum, without hurry.
-    fn send_to_the_rest<S: RecordStore>(&mut self, env: &mut Env<S>, now: Now) {
+    fn send_to_the_rest<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         let Some(replicas) = self.replicas.take() else { return };
         let rest: Vec<_> = replicas
             .closest_iter()

@@ -1,8 +1,9 @@
 //! A k-bucket: the nodes whose ids share one length of prefix with ours.
 
-use super::entry::{Entry, Tick};
+use super::entry::Entry;
 use super::table::{Admission, Removal, TableConfig};
-use crate::{Contact, Instant, NodeId};
+use crate::time::Tick;
+use crate::{Address, Contact, Instant, NodeId};
 
 /// What bounds one bucket.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +30,11 @@ impl Limits {
 /// Invariants: no id twice; `unresponsive` is the number of entries that have missed too many probes; while
 /// the cache holds anybody, the bucket is full of responsive entries.
 #[derive(Debug, Clone)]
-pub(super) struct KBucket {
+pub(super) struct KBucket<A: Address> {
     /// In order of admission, oldest first.
-    entries: Vec<Entry>,
+    entries: Vec<Entry<A>>,
     /// Verified contacts that found no room, most recently seen last.
-    cache: Vec<Entry>,
+    cache: Vec<Entry<A>>,
     unresponsive: u16,
     /// Whether it was full since the table was last marked as filled: then nodes may exist that nobody kept.
     overflowed: bool,
@@ -41,7 +42,7 @@ pub(super) struct KBucket {
     pub(super) touched: Tick,
 }
 
-impl KBucket {
+impl<A: Address> KBucket<A> {
     /// An empty bucket; it counts as touched, as whoever brought the first contact was found just now.
     pub(super) fn new(now: Instant) -> Self {
         Self {
@@ -53,8 +54,8 @@ impl KBucket {
         }
     }
 
-    pub(super) fn verified(&mut self, now: Instant, contact: Contact, limits: Limits) -> Admission {
-        let admission = match self.entries.iter_mut().find(|entry| entry.id == contact.id) {
+    pub(super) fn verified(&mut self, now: Instant, contact: Contact<A>, limits: Limits) -> Admission {
+        let admission = match self.entries.iter_mut().find(|entry| entry.is(&contact.id)) {
             Some(entry) => {
                 self.unresponsive -= u16::from(entry.failures >= limits.failures);
                 match entry.refresh(contact.address, now) {
@@ -68,18 +69,18 @@ impl KBucket {
         admission
     }
 
-    fn admit(&mut self, newcomer: Entry, limits: Limits) -> Admission {
+    fn admit(&mut self, newcomer: Entry<A>, limits: Limits) -> Admission {
         if self.entries.len() < limits.capacity {
             push_tight(&mut self.entries, newcomer, limits.capacity);
             return Admission::Added { replaced: None };
         }
         if let Some(worst) = self.most_overdue(limits) {
             self.unresponsive -= 1;
-            let replaced = self.entries.remove(worst).id;
+            let replaced = self.entries.remove(worst).id();
             self.entries.push(newcomer);
             return Admission::Added { replaced: Some(replaced) };
         }
-        self.cache.retain(|cached| cached.id != newcomer.id);
+        self.cache.retain(|cached| cached.id() != newcomer.id());
         if limits.cached == 0 {
             return Admission::Ignored;
         }
@@ -98,7 +99,7 @@ impl KBucket {
             .map(|(index, _)| index)
     }
 
-    pub(super) fn failed(&mut self, id: &NodeId, limits: Limits) -> Removal {
+    pub(super) fn failed(&mut self, id: &NodeId, limits: Limits) -> Removal<A> {
         let Some(index) = self.position(id) else {
             return self.drop_cached(id);
         };
@@ -121,7 +122,7 @@ impl KBucket {
         }
     }
 
-    pub(super) fn remove(&mut self, id: &NodeId, limits: Limits) -> Removal {
+    pub(super) fn remove(&mut self, id: &NodeId, limits: Limits) -> Removal<A> {
         let Some(index) = self.position(id) else {
             return self.drop_cached(id);
         };
@@ -137,21 +138,25 @@ impl KBucket {
         }
     }
 
-    fn drop_cached(&mut self, id: &NodeId) -> Removal {
+    fn drop_cached(&mut self, id: &NodeId) -> Removal<A> {
         let before = self.cache.len();
-        self.cache.retain(|cached| cached.id != *id);
+        self.cache.retain(|cached| !cached.is(id));
         if self.cache.len() < before { Removal::Dropped } else { Removal::Unknown }
     }
 
     fn position(&self, id: &NodeId) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.id == *id)
+        self.entries.iter().position(|entry| entry.is(id))
     }
 
-    pub(super) fn entry(&self, id: &NodeId) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.id == *id)
+    pub(super) fn entry(&self, id: &NodeId) -> Option<&Entry<A>> {
+        self.entries.iter().find(|entry| entry.is(id))
     }
 
-    pub(super) fn live(&self, limits: Limits) -> impl Iterator<Item = &Entry> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<A>> {
+        self.entries.iter()
+    }
+
+    pub(super) fn live(&self, limits: Limits) -> impl Iterator<Item = &Entry<A>> {
         self.entries.iter().filter(move |entry| entry.failures < limits.failures)
     }
 
@@ -159,7 +164,7 @@ impl KBucket {
         self.entries.len() - usize::from(self.unresponsive)
     }
 
-    pub(super) fn unresponsive(&self, limits: Limits) -> impl Iterator<Item = &Entry> {
+    pub(super) fn unresponsive(&self, limits: Limits) -> impl Iterator<Item = &Entry<A>> {
         self.entries.iter().filter(move |entry| entry.failures >= limits.failures)
     }
 
@@ -168,7 +173,7 @@ impl KBucket {
     }
 
     #[cfg(test)]
-    pub(super) fn cached(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn cached(&self) -> impl Iterator<Item = &Entry<A>> {
         self.cache.iter()
     }
 
@@ -192,7 +197,7 @@ impl KBucket {
 }
 
 /// Pushes without the doubling of `Vec`, which would leave a bucket of 20 with room for 32.
-fn push_tight(entries: &mut Vec<Entry>, entry: Entry, capacity: usize) {
+fn push_tight<A: Address>(entries: &mut Vec<Entry<A>>, entry: Entry<A>, capacity: usize) {
     if entries.len() == entries.capacity() {
         let step = (entries.len() / 2).max(2);
         entries.reserve_exact(step.min(capacity.saturating_sub(entries.len())).max(1));

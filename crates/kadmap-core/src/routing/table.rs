@@ -1,13 +1,15 @@
 //! All buckets of one node.
 
 use std::cmp::Ordering;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand_core::Rng;
 
 use super::bucket::{KBucket, Limits};
-use super::entry::{Entry, Tick};
-use crate::{Contact, Distance, ID_BITS, ID_BYTES, Instant, Key, NodeId};
+use super::entry::Entry;
+use crate::time::Tick;
+use crate::{Address, Contact, Distance, ID_BITS, ID_BYTES, Instant, Key, NodeId};
 
 /// Sizes and patience of a [`RoutingTable`].
 ///
@@ -46,7 +48,7 @@ impl Default for TableConfig {
 /// ```
 /// use kadmap_core::{Admission, Contact, Instant, NodeId, RoutingTable, TableConfig};
 /// let own = NodeId::of_public_key(b"own");
-/// let mut table = RoutingTable::new(own, TableConfig::default());
+/// let mut table: RoutingTable = RoutingTable::new(own, TableConfig::default());
 /// let ourselves = Contact { id: own, address: "127.0.0.1:8339".parse().unwrap() };
 /// assert_eq!(table.verified(Instant::default(), ourselves), Admission::Ignored);
 /// ```
@@ -71,11 +73,11 @@ pub enum Admission {
 ///
 /// ```
 /// use kadmap_core::{NodeId, Removal, RoutingTable, TableConfig};
-/// let mut table = RoutingTable::new(NodeId::of_public_key(b"own"), TableConfig::default());
+/// let mut table: RoutingTable = RoutingTable::new(NodeId::of_public_key(b"own"), TableConfig::default());
 /// assert_eq!(table.failed(&NodeId::of_public_key(b"stranger")), Removal::Unknown);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
+pub enum Removal<A = SocketAddr> {
     /// The table does not hold it.
     Unknown,
     /// It stays and counts as responsive: too few probes were missed.
@@ -85,7 +87,7 @@ pub enum Removal {
     /// It is gone and a contact from the replacement cache took its place.
     Replaced {
         /// The contact that came in; it proved itself when it entered the cache.
-        by: Contact,
+        by: Contact<A>,
     },
     /// It is gone, from the bucket or from the replacement cache, and nobody took its place.
     Dropped,
@@ -95,7 +97,7 @@ pub enum Removal {
 ///
 /// ```
 /// use kadmap_core::{NodeId, RoutingTable, TableConfig};
-/// let table = RoutingTable::new(NodeId::of_public_key(b"own"), TableConfig::default());
+/// let table: RoutingTable = RoutingTable::new(NodeId::of_public_key(b"own"), TableConfig::default());
 /// assert_eq!(table.buckets().count(), 0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,21 +122,21 @@ pub struct BucketInfo {
 ///
 /// ```
 /// use kadmap_core::{Contact, Instant, Key, NodeId, RoutingTable, TableConfig};
-/// let mut table = RoutingTable::new(NodeId::of_public_key(b"own"), TableConfig::default());
+/// let mut table: RoutingTable = RoutingTable::new(NodeId::of_public_key(b"own"), TableConfig::default());
 /// let peer = Contact { id: NodeId::of_public_key(b"peer"), address: "127.0.0.1:8339".parse().unwrap() };
 /// table.verified(Instant::default(), peer);
 /// assert_eq!(table.closest(&Key::of_name(b"colour"), 20, |_| true), [peer]);
 /// ```
 #[derive(Debug, Clone)]
-pub struct RoutingTable {
+pub struct RoutingTable<A: Address = SocketAddr> {
     own: NodeId,
     config: TableConfig,
     /// By length of shared prefix; one more than the deepest bucket that ever held anybody.
-    buckets: Vec<KBucket>,
+    buckets: Vec<KBucket<A>>,
     filled: bool,
 }
 
-impl RoutingTable {
+impl<A: Address> RoutingTable<A> {
     /// An empty table of the node `own`.
     pub fn new(own: NodeId, config: TableConfig) -> Self {
         Self { own, config, buckets: Vec::new(), filled: false }
@@ -144,7 +146,7 @@ impl RoutingTable {
     ///
     /// Old and verified wins: a full bucket keeps its responsive entries and the newcomer waits in the
     /// replacement cache. Cost: one pass over the bucket.
-    pub fn verified(&mut self, now: Instant, contact: Contact) -> Admission {
+    pub fn verified(&mut self, now: Instant, contact: Contact<A>) -> Admission {
         let Some(index) = self.bucket_index(&contact.id.key()) else {
             return Admission::Ignored;
         };
@@ -161,16 +163,20 @@ impl RoutingTable {
     ///
     /// At the limit of missed probes it gives way to the newest contact of the replacement cache; without one
     /// it stays as unresponsive. A contact in the cache is dropped at its first miss.
-    pub fn failed(&mut self, id: &NodeId) -> Removal {
+    pub fn failed(&mut self, id: &NodeId) -> Removal<A> {
         self.change(id, KBucket::failed)
     }
 
     /// Drops a node that said it leaves, and lets the newest contact of the replacement cache in.
-    pub fn remove(&mut self, id: &NodeId) -> Removal {
+    pub fn remove(&mut self, id: &NodeId) -> Removal<A> {
         self.change(id, KBucket::remove)
     }
 
-    fn change(&mut self, id: &NodeId, change: fn(&mut KBucket, &NodeId, Limits) -> Removal) -> Removal {
+    fn change(
+        &mut self,
+        id: &NodeId,
+        change: fn(&mut KBucket<A>, &NodeId, Limits) -> Removal<A>,
+    ) -> Removal<A> {
         let Some(index) = self.bucket_index(&id.key()) else {
             return Removal::Unknown;
         };
@@ -193,18 +199,33 @@ impl RoutingTable {
         }
     }
 
+    /// Whether the node is no entry and would become one if it proved itself.
+    pub fn lacks(&self, id: &NodeId) -> bool {
+        let Some(index) = self.bucket_index(&id.key()) else {
+            return false;
+        };
+        // Most buckets are full most of the time, and then nobody has to be searched for.
+        let has_room = |bucket: &KBucket<A>| !bucket.is_full(Limits::of(&self.config, index));
+        self.buckets.get(index).is_none_or(|bucket| has_room(bucket) && bucket.entry(id).is_none())
+    }
+
     /// Whether the node is an entry, responsive or not; the replacement cache does not count.
     pub fn contains(&self, id: &NodeId) -> bool {
         self.entry(id).is_some()
     }
 
     /// The entry with this id, responsive or not.
-    pub fn contact(&self, id: &NodeId) -> Option<Contact> {
+    pub fn contact(&self, id: &NodeId) -> Option<Contact<A>> {
         self.entry(id).map(Entry::contact)
     }
 
-    fn entry(&self, id: &NodeId) -> Option<&Entry> {
+    fn entry(&self, id: &NodeId) -> Option<&Entry<A>> {
         self.buckets.get(self.bucket_index(&id.key())?)?.entry(id)
+    }
+
+    /// The ids of all entries, responsive or not.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> {
+        self.buckets.iter().flat_map(|bucket| bucket.entries().map(Entry::id))
     }
 
     /// The number of responsive entries. Cost: one step per bucket.
@@ -223,12 +244,12 @@ impl RoutingTable {
     }
 
     /// The responsive entries, farthest bucket first, and within a bucket the longest known first.
-    pub fn iter(&self) -> impl Iterator<Item = Contact> {
+    pub fn iter(&self) -> impl Iterator<Item = Contact<A>> {
         self.limited().flat_map(|(_, bucket, limits)| bucket.live(limits).map(Entry::contact))
     }
 
     /// The entries that missed too many probes, for a last try when nobody else is left.
-    pub fn unresponsive(&self) -> impl Iterator<Item = Contact> {
+    pub fn unresponsive(&self) -> impl Iterator<Item = Contact<A>> {
         self.limited().flat_map(|(_, bucket, limits)| bucket.unresponsive(limits).map(Entry::contact))
     }
 
@@ -247,9 +268,14 @@ impl RoutingTable {
     ///
     /// Visits the buckets in order of distance and stops when it has enough, so it sorts little more than it
     /// returns.
-    pub fn closest(&self, target: &Key, count: usize, filter: impl Fn(&Contact) -> bool) -> Vec<Contact> {
+    pub fn closest(
+        &self,
+        target: &Key,
+        count: usize,
+        filter: impl Fn(&Contact<A>) -> bool,
+    ) -> Vec<Contact<A>> {
         let mut found = Vec::with_capacity(count.min(self.len()));
-        let mut ranked: Vec<(u64, &Entry)> = Vec::new();
+        let mut ranked: Vec<(u64, &Entry<A>)> = Vec::new();
         for index in self.by_distance(target) {
             let missing = count - found.len();
             if missing == 0 {
@@ -260,10 +286,10 @@ impl RoutingTable {
             };
             ranked.clear();
             let live = bucket.live(Limits::of(&self.config, index));
-            ranked.extend(live.map(|entry| (distance_start(&entry.id, target), entry)));
+            ranked.extend(live.map(|entry| (distance_start(&entry.id(), target), entry)));
             // Far buckets hold many times what is missing: find those few first and sort only them. A filter
             // must see all of a bucket in order, as nobody knows how many pass.
-            let by_distance = |a: &(u64, &Entry), b: &(u64, &Entry)| nearer(*a, *b, target);
+            let by_distance = |a: &(u64, &Entry<A>), b: &(u64, &Entry<A>)| nearer(*a, *b, target);
             let mut start = 0;
             while start < ranked.len() && found.len() < count {
                 let rest = &mut ranked[start..];
@@ -350,19 +376,19 @@ impl RoutingTable {
 
     /// The responsive entry of each bucket that was not seen for longest, if that is `older_than` or more:
     /// whom to probe next. Longest unseen first, at most `limit`.
-    pub fn probe_candidates(&self, now: Instant, older_than: Duration, limit: usize) -> Vec<Contact> {
+    pub fn probe_candidates(&self, now: Instant, older_than: Duration, limit: usize) -> Vec<Contact<A>> {
         let oldest = self.limited().filter_map(|(_, bucket, limits)| {
             bucket
                 .live(limits)
                 .min_by_key(|entry| entry.seen)
                 .filter(|entry| entry.seen.age(now) >= older_than)
         });
-        let mut candidates: Vec<&Entry> = oldest.collect();
+        let mut candidates: Vec<&Entry<A>> = oldest.collect();
         candidates.sort_by_key(|entry| entry.seen);
         candidates.into_iter().take(limit).map(Entry::contact).collect()
     }
 
-    fn limited(&self) -> impl Iterator<Item = (usize, &KBucket, Limits)> {
+    fn limited(&self) -> impl Iterator<Item = (usize, &KBucket<A>, Limits)> {
         let buckets = self.buckets.iter().enumerate();
         buckets.map(|(index, bucket)| (index, bucket, Limits::of(&self.config, index)))
     }
@@ -377,7 +403,7 @@ impl RoutingTable {
     /// With D the distance from us to the target, a node of bucket `i` has a distance that begins like D up
     /// to bit `i`, which is the opposite of D's. So where D has a one, the bucket is closer than all deeper
     /// ones, and where it has a zero, it is farther than all of them.
-    fn by_distance(&self, target: &Key) -> impl Iterator<Item = usize> + use<> {
+    fn by_distance(&self, target: &Key) -> impl Iterator<Item = usize> + use<A> {
         let span = Key::from_bytes(*self.own.distance(target).as_bytes());
         let depth = self.buckets.len();
         let closer = (0..depth).filter(move |&index| span.bit(index));
@@ -385,7 +411,7 @@ impl RoutingTable {
     }
 
     #[cfg(test)]
-    pub(super) fn everybody(&self) -> impl Iterator<Item = (usize, bool, &Entry)> {
+    pub(super) fn everybody(&self) -> impl Iterator<Item = (usize, bool, &Entry<A>)> {
         self.limited().flat_map(|(index, bucket, limits)| {
             let entries = bucket.live(limits).chain(bucket.unresponsive(limits));
             let entries = entries.map(move |entry| (index, false, entry));
@@ -400,7 +426,7 @@ fn distance_start(id: &NodeId, target: &Key) -> u64 {
     start(id.as_bytes()) ^ start(target.as_bytes())
 }
 
-fn nearer(a: (u64, &Entry), b: (u64, &Entry), target: &Key) -> Ordering {
-    let whole = |entry: &Entry| -> Distance { entry.id.distance(target) };
+fn nearer<A: Address>(a: (u64, &Entry<A>), b: (u64, &Entry<A>), target: &Key) -> Ordering {
+    let whole = |entry: &Entry<A>| -> Distance { entry.id().distance(target) };
     a.0.cmp(&b.0).then_with(|| whole(a.1).cmp(&whole(b.1)))
 }

@@ -63,8 +63,8 @@ fn check_invariants(table: &RoutingTable, config: &TableConfig) -> Result<(), Te
     let mut ids = BTreeSet::new();
     let mut sizes = BTreeMap::<usize, (usize, usize, usize)>::new();
     for (bucket, cached, entry) in table.everybody() {
-        prop_assert!(ids.insert(entry.id), "an id is there twice");
-        prop_assert_eq!(table.bucket_index(&entry.id.key()), Some(bucket));
+        prop_assert!(ids.insert(entry.id()), "an id is there twice");
+        prop_assert_eq!(table.bucket_index(&entry.id().key()), Some(bucket));
         let (entries, live, waiting) = sizes.entry(bucket).or_default();
         match cached {
             true => *waiting += 1,
@@ -186,7 +186,7 @@ proptest! {
 
     #[test]
     fn a_random_key_falls_into_its_bucket(own in any::<[u8; ID_BYTES]>(), bucket in 0..ID_BITS, seed: u64) {
-        let table = RoutingTable::new(NodeId::from_bytes(own), TableConfig::default());
+        let table: RoutingTable = RoutingTable::new(NodeId::from_bytes(own), TableConfig::default());
         let key = table.random_key_in(bucket, &mut ChaCha8Rng::seed_from_u64(seed));
         prop_assert_eq!(table.bucket_index(&key), Some(bucket));
     }

@@ -1,10 +1,14 @@
 //! Messages to bytes and back.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use minicbor::Encode;
+use minicbor::encode::Write;
 use thiserror::Error;
 
 use super::message::{Body, Message, Request, Response};
+use crate::Address;
 
 /// The version that every frame starts with.
 pub const WIRE_VERSION: u8 = 1;
@@ -46,15 +50,19 @@ pub enum DecodeError {
 
 /// The kinds of both enums, told once: number, variant.
 macro_rules! kinds {
-    ($enum:ident, $kind_of:ident, $encode:ident, $decode:ident: $($kind:literal => $variant:ident,)*) => {
-        fn $kind_of(body: &$enum) -> u8 {
+    ($enum:ident [$($address:ident)?], $kind_of:ident, $encode:ident, $decode:ident:
+        $($kind:literal => $variant:ident,)*) => {
+        fn $kind_of$(<$address>)?(body: &$enum$(<$address>)?) -> (u8, &'static str) {
             match body {
-                $($enum::$variant(_) => $kind,)*
-                $enum::Unknown(kind) => *kind,
+                $($enum::$variant(_) => ($kind, stringify!($variant)),)*
+                $enum::Unknown(kind) => (*kind, "Unknown"),
             }
         }
 
-        fn $encode(body: &$enum, out: &mut Vec<u8>) {
+        fn $encode<$($address: Address,)? W: Write<Error = Infallible>>(
+            body: &$enum$(<$address>)?,
+            out: &mut W,
+        ) {
             match body {
                 $($enum::$variant(fields) => append(fields, out),)*
                 $enum::Unknown(_) => {}
@@ -70,7 +78,7 @@ macro_rules! kinds {
     };
 }
 
-kinds! { Request, request_kind, encode_request, decode_request:
+kinds! { Request [], request_kind, encode_request, decode_request:
     0x01 => Ping,
     0x02 => FindNode,
     0x03 => Get,
@@ -82,7 +90,7 @@ kinds! { Request, request_kind, encode_request, decode_request:
     0x09 => Compare,
 }
 
-kinds! { Response, response_kind, encode_response, decode_response:
+kinds! { Response [A], response_kind, encode_response, decode_response:
     0x81 => Pong,
     0x82 => Nodes,
     0x83 => Found,
@@ -100,20 +108,52 @@ kinds! { Response, response_kind, encode_response, decode_response:
 
 /// The bytes of a message.
 pub fn encode(message: &Message) -> Bytes {
-    let kind = match &message.body {
-        Body::Request(request) => request_kind(request),
-        Body::Response(response) => response_kind(response),
-    };
+    let (kind, _) = message.kind();
     let mut out = Vec::with_capacity(FRAME_BYTES_GUESS);
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     let flags = flag(message.from_client, FLAG_CLIENT) | flag(message.unhurried, FLAG_UNHURRIED);
     out.extend_from_slice(&[WIRE_VERSION, kind, flags, 0]);
     out.extend_from_slice(&message.id.to_be_bytes());
-    match &message.body {
-        Body::Request(request) => encode_request(request, &mut out),
-        Body::Response(response) => encode_response(response, &mut out),
-    }
+    encode_body(&message.body, &mut out);
     out.into()
+}
+
+/// How many bytes [`encode`] makes of a message; costs as much, but for the memory.
+///
+/// Takes any kind of address, for a simulator that counts bytes and sends none.
+pub fn encoded_bytes<A: Address>(message: &Message<A>) -> usize {
+    let mut counter = ByteCounter(FRAME_HEADER_BYTES);
+    encode_body(&message.body, &mut counter);
+    counter.0
+}
+
+impl<A> Message<A> {
+    /// The number of its kind in the frame's header, and the name of that kind.
+    pub fn kind(&self) -> (u8, &'static str) {
+        match &self.body {
+            Body::Request(request) => request_kind(request),
+            Body::Response(response) => response_kind(response),
+        }
+    }
+}
+
+/// Counts what is written to it.
+struct ByteCounter(usize);
+
+impl Write for ByteCounter {
+    type Error = Infallible;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        self.0 += bytes.len();
+        Ok(())
+    }
+}
+
+fn encode_body<A: Address, W: Write<Error = Infallible>>(body: &Body<A>, out: &mut W) {
+    match body {
+        Body::Request(request) => encode_request(request, out),
+        Body::Response(response) => encode_response(response, out),
+    }
 }
 
 /// The message in a frame; bytes after the body are ignored.
@@ -139,8 +179,8 @@ pub fn decode(frame: &[u8]) -> Result<Message, DecodeError> {
     Ok(Message { id: u32::from_be_bytes(id), from_client, unhurried, body })
 }
 
-fn append<T: Encode<()>>(fields: &T, out: &mut Vec<u8>) {
-    // Writing to a vector cannot fail and no body's own encoder refuses a value.
+fn append<T: Encode<()>, W: Write<Error = Infallible>>(fields: &T, out: &mut W) {
+    // Writing to memory cannot fail and no body's own encoder refuses a value.
     if let Err(error) = minicbor::encode(fields, out) {
         unreachable!("a message encodes into memory: {error}");
     }

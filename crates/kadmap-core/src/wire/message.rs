@@ -1,12 +1,12 @@
 //! Requests and responses, one struct for each body; field numbers are the wire's and never change meaning.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::record::{Record, Shape, Stamp, Version};
-use crate::{Contact, Key, NodeId};
+use crate::{Address, Contact, Key, NodeId};
 
 /// The number by which a response finds its request; unique among one node's requests in flight.
 pub type RequestId = u32;
@@ -21,7 +21,7 @@ pub type RequestId = u32;
 /// assert_eq!(kadmap_core::wire::decode(&bytes).unwrap(), message);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct Message<A = SocketAddr> {
     /// Which request this is, or answers.
     pub id: RequestId,
     /// Whether the sender is a client, which serves nothing and must not enter a routing table.
@@ -29,16 +29,16 @@ pub struct Message {
     /// Whether the sender does not wait for the answer, which may therefore share a packet with something else.
     pub unhurried: bool,
     /// What it says.
-    pub body: Body,
+    pub body: Body<A>,
 }
 
 /// What a frame says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+pub enum Body<A = SocketAddr> {
     /// Asks for something.
     Request(Request),
     /// Answers a request.
-    Response(Response),
+    Response(Response<A>),
 }
 
 /// What one node asks of another; every request may be repeated without harm.
@@ -68,18 +68,18 @@ pub enum Request {
 
 /// What a node answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Response {
+pub enum Response<A = SocketAddr> {
     /// To [`Request::Ping`]: the same payload.
     Pong(Ping),
     /// To [`Request::FindNode`].
-    Nodes(Nodes),
+    Nodes(Nodes<A>),
     /// To [`Request::Get`] with [`Want::Record`]: the record.
     Found(Found),
     /// To [`Request::Get`] with [`Want::Summary`], and whenever nothing is held.
     Summary(Summary),
     /// To [`Request::Put`]: it is held as durably as this node promises.
     Stored(Stored),
-    /// To [`Request::Put`]: it is not held, and why.
+    /// To [`Request::Put`]: it is not held, and why. To [`Request::Get`]: the node cannot tell, and why.
     Refused(Refusal),
     /// To [`Request::Compare`].
     Lacking(Lacking),
@@ -88,7 +88,7 @@ pub enum Response {
     /// To [`Request::Status`].
     Status(StatusReport),
     /// To [`Request::Peers`].
-    Peers(PeerList),
+    Peers(PeerList<A>),
     /// To [`Request::Leave`].
     Left(Empty),
     /// A large answer is on its way: wait for it rather than ask again.
@@ -128,10 +128,10 @@ pub struct FindNode {
 /// Contacts as they travel.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Nodes {
+pub struct Nodes<A = SocketAddr> {
     /// The closest contacts this node has verified, nearest first.
-    #[n(0)]
-    pub contacts: Vec<WireContact>,
+    #[cbor(n(0), bound = "A: Address")]
+    pub contacts: Vec<WireContact<A>>,
 }
 
 /// How much of a record is wanted.
@@ -429,10 +429,10 @@ pub struct Peers {
 /// A contact and what a node knows of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct PeerReport {
+pub struct PeerReport<A = SocketAddr> {
     /// Who and where.
-    #[n(0)]
-    pub contact: WireContact,
+    #[cbor(n(0), bound = "A: Address")]
+    pub contact: WireContact<A>,
     /// Smoothed round trip in microseconds; `None` before the first answer.
     #[n(1)]
     pub rtt_us: Option<u64>,
@@ -444,10 +444,10 @@ pub struct PeerReport {
 /// Contacts of a node in id order.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct PeerList {
+pub struct PeerList<A = SocketAddr> {
     /// In id order.
-    #[n(0)]
-    pub peers: Vec<PeerReport>,
+    #[cbor(n(0), bound = "A: Address")]
+    pub peers: Vec<PeerReport<A>>,
     /// Whether more follow.
     #[n(1)]
     pub more: bool,
@@ -464,43 +464,28 @@ pub struct Coming {
 
 /// A contact as it travels: id, IP address and port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WireContact(pub Contact);
+pub struct WireContact<A = SocketAddr>(pub Contact<A>);
 
-impl<C> Encode<C> for WireContact {
+impl<A: Address, C> Encode<C> for WireContact<A> {
     fn encode<W: minicbor::encode::Write>(
         &self,
         e: &mut minicbor::Encoder<W>,
         _: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        let mut bytes = Vec::with_capacity(18);
-        match self.0.address.ip() {
-            IpAddr::V4(ip) => bytes.extend_from_slice(&ip.octets()),
-            IpAddr::V6(ip) => bytes.extend_from_slice(&ip.octets()),
-        }
-        bytes.extend_from_slice(&self.0.address.port().to_be_bytes());
-        e.array(2)?.bytes(self.0.id.as_bytes())?.bytes(&bytes)?.ok()
+        e.array(2)?.bytes(self.0.id.as_bytes())?.bytes(self.0.address.to_wire().as_ref())?.ok()
     }
 }
 
-impl<'b, C> Decode<'b, C> for WireContact {
+impl<'b, A: Address, C> Decode<'b, C> for WireContact<A> {
     fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
         if d.array()? != Some(2) {
             return Err(minicbor::decode::Error::message("a contact is an array of two"));
         }
         let id = NodeId::decode(d, ctx)?;
-        let address = parse_address(d.bytes()?)
+        let address = A::from_wire(d.bytes()?)
             .ok_or_else(|| minicbor::decode::Error::message("an address is 6 or 18 bytes"))?;
         Ok(Self(Contact { id, address }))
     }
-}
-
-fn parse_address(bytes: &[u8]) -> Option<SocketAddr> {
-    let (ip, port) = bytes.split_last_chunk::<2>()?;
-    let port = u16::from_be_bytes(*port);
-    if let Ok(v4) = <[u8; 4]>::try_from(ip) {
-        return Some(SocketAddr::from((v4, port)));
-    }
-    <[u8; 16]>::try_from(ip).ok().map(|v6| SocketAddr::from((v6, port)))
 }
 
 macro_rules! id_cbor {

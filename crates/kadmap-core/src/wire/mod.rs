@@ -7,7 +7,7 @@
 mod codec;
 mod message;
 
-pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode};
+pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode, encoded_bytes};
 pub use message::{
     Body, Coming, Compare, Empty, FindNode, Found, Get, Lacking, Message, NameEntry, Names, NamesPage, Nodes,
     PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, RequestId, Response,

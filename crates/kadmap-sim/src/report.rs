@@ -1,0 +1,84 @@
+//! What a scenario found, for people and for programs.
+
+use serde::Serialize;
+
+/// One measured number; its name ends in its unit.
+///
+/// ```
+/// let figure = kadmap_sim::Figure { name: "messages_per_join", value: 300.0 };
+/// assert!(figure.name.starts_with("messages"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// What was measured, and its unit.
+    pub name: &'static str,
+    /// How much it is.
+    pub value: f64,
+}
+
+/// One promise of a scenario, and whether it was kept.
+///
+/// ```
+/// use kadmap_sim::Bound;
+/// assert!(!Bound::at_most("keys lost", 3.0, 0.0).held);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bound {
+    /// What is bounded.
+    pub what: &'static str,
+    /// What it came to.
+    pub measured: f64,
+    /// The bound: the least or the most that it may be.
+    pub limit: f64,
+    /// Whether the bound was kept.
+    pub held: bool,
+}
+
+impl Bound {
+    /// Something that must not be more than `limit`.
+    pub fn at_most(what: &'static str, measured: f64, limit: f64) -> Self {
+        Self { what, measured, limit, held: measured <= limit }
+    }
+
+    /// Something that must not be less than `limit`.
+    pub fn at_least(what: &'static str, measured: f64, limit: f64) -> Self {
+        Self { what, measured, limit, held: measured >= limit }
+    }
+}
+
+/// What a run of a scenario came to.
+///
+/// ```
+/// assert!(kadmap_sim::Report::default().holds());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// Which scenario.
+    pub scenario: &'static str,
+    /// What decided everything.
+    pub seed: u64,
+    /// Nodes it was run with.
+    pub nodes: usize,
+    /// What was measured, in the order of the run.
+    pub figures: Vec<Figure>,
+    /// What had to hold.
+    pub bounds: Vec<Bound>,
+    /// Arrivals and timers.
+    pub events: u64,
+    /// Virtual time that passed.
+    pub virtual_seconds: f64,
+    /// [`Sim::trace_hash`](crate::Sim::trace_hash) at the end, in hexadecimal.
+    pub trace_hash: String,
+}
+
+impl Report {
+    /// Whether every bound was kept.
+    pub fn holds(&self) -> bool {
+        self.bounds.iter().all(|bound| bound.held)
+    }
+
+    /// A figure by name.
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        self.figures.iter().find(|figure| figure.name == name).map(|figure| figure.value)
+    }
+}

@@ -1,0 +1,66 @@
+//! N nodes join one after the other.
+
+use std::time::Duration;
+
+use kadmap_core::{Distance, Key, NodeId};
+
+use super::{Scenario, Stage};
+use crate::{End, SimAddress};
+
+/// Lookups by which the finished swarm is tried.
+const LOOKUPS: usize = 200;
+/// How many of the closest nodes a lookup has to find: as many as hold a record.
+const CLOSEST: usize = 20;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "join",
+    about: "N nodes join one after the other; then lookups from anywhere find the nodes that are closest",
+    nodes: 1_000,
+    keys: 0,
+    span: Duration::ZERO,
+    play,
+};
+
+fn play(stage: &mut Stage<'_>) {
+    stage.sim.counts_bytes = true;
+    let nodes = stage.grow();
+    let joins = nodes.len() as f64;
+    let sent = stage.sim.traffic().total();
+    stage.figure("joined_in_virtual_seconds", stage.sim.now().as_secs_f64());
+    stage.figure("messages_per_join", sent.messages as f64 / joins);
+    stage.figure("bytes_per_join", sent.bytes as f64 / joins);
+    let contacts: usize = nodes.iter().filter_map(|&node| Some(stage.sim.node(node)?.contacts().len())).sum();
+    stage.figure("contacts_per_node", contacts as f64 / joins);
+
+    let mut ids: Vec<NodeId> = nodes.iter().filter_map(|&node| Some(stage.sim.node(node)?.id())).collect();
+    ids.sort_unstable();
+    let (mut right, mut took, mut requests) = (0, Vec::new(), 0);
+    let target = |number: usize| SimAddress(number as u32).id().key();
+    stage.operate(
+        "looking up",
+        LOOKUPS,
+        |sim, number| {
+            let from = nodes[sim.dice().below(nodes.len())];
+            sim.lookup(from, target(number))
+        },
+        |_, number, outcome| {
+            took.push(outcome.took);
+            let End::LookedUp(found) = outcome.end else { return };
+            requests += found.trace.len();
+            let found: Vec<_> = found.closest.iter().map(|contact| contact.id).collect();
+            right += usize::from(is_closest(&ids, &target(number), &found));
+        },
+    );
+    stage.figure("requests_per_lookup", requests as f64 / LOOKUPS as f64);
+    stage.quantiles(["lookup_p50_ms", "lookup_p99_ms"], took);
+    stage.at_least("share of lookups that find the closest", right as f64 / LOOKUPS as f64, 0.99);
+}
+
+/// Whether a lookup has found the closest nodes, but perhaps for the node that asked.
+fn is_closest(all: &[NodeId], target: &Key, found: &[NodeId]) -> bool {
+    let mut distances: Vec<Distance> = all.iter().map(|id| id.distance(target)).collect();
+    distances.sort_unstable();
+    distances.truncate(CLOSEST);
+    let missing = distances.iter().filter(|wanted| !found.iter().any(|id| id.distance(target) == **wanted));
+    missing.count() <= 1
+}
