@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::quantity::ByteCount;
+use crate::quantity::{ByteCount, Span};
 use crate::typed::{ConsistencyName, DurabilityName, TrustArgs};
 
 /// Every key; the test below holds it against [`ConfigFile`].
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "listen",
     "join",
     "retry",
@@ -25,6 +25,7 @@ const KEYS: [&str; 14] = [
     "durability",
     "value-bytes-max",
     "store-bytes-max",
+    "repair-interval",
 ];
 
 /// What a file says; what it does not is left to the defaults.
@@ -45,6 +46,7 @@ pub(crate) struct ConfigFile {
     pub(crate) durability: Option<DurabilityName>,
     pub(crate) value_bytes_max: Option<ByteCount>,
     pub(crate) store_bytes_max: Option<ByteCount>,
+    pub(crate) repair_interval: Option<Span>,
 }
 
 /// Why a file cannot be used.
@@ -129,6 +131,7 @@ mod tests {
             durability = "synced"
             value-bytes-max = "16MiB"
             store-bytes-max = 1000
+            repair-interval = "90s"
         "#;
         let file = parse(text).unwrap();
         assert_eq!(text.lines().filter(|line| line.contains('=')).count(), KEYS.len());
@@ -137,6 +140,7 @@ mod tests {
         assert_eq!(file.durability, Some(DurabilityName::Synced));
         let (value_max, store_max) = (file.value_bytes_max, file.store_bytes_max);
         assert_eq!((value_max, store_max), (Some(ByteCount(16 << 20)), Some(ByteCount(1_000))));
+        assert_eq!(file.repair_interval, Some(Span(std::time::Duration::from_secs(90))));
         let trust = file.trust();
         assert_eq!(trust.secret.as_deref(), Some("correct horse"));
         let files = [trust.secret_file, trust.ca, trust.cert, trust.key, file.data];
@@ -162,5 +166,7 @@ mod tests {
         assert!(message("\n\n=").starts_with("line 3 of"), "{}", message("\n\n="));
         let text = message("value-bytes-max = \"big\"");
         assert!(text.contains("'big' is no size"), "{text}");
+        let text = message("repair-interval = \"soon\"");
+        assert!(text.contains("'soon' is no time such as 10m"), "{text}");
     }
 }

@@ -92,6 +92,25 @@ impl<'de> Deserialize<'de> for ByteCount {
     }
 }
 
+/// A time as a config file has it: the text that the flag takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl FromStr for Span {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, humantime::DurationError> {
+        parse_duration(text).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|error| D::Error::custom(format!("'{text}' is no time such as 10m: {error}")))
+    }
+}
+
 /// A time such as `500ms`, `5s`, `10m` or `1h30m`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text)

@@ -6,7 +6,7 @@ use kadmap::{Dht, DhtBuilder};
 
 use crate::config_file::ConfigFile;
 use crate::failure::Failure;
-use crate::quantity::ByteCount;
+use crate::quantity::{ByteCount, Span};
 use crate::trust::Trust;
 use crate::typed::{ConsistencyName, DurabilityName, RunArgs};
 
@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     durability: Option<DurabilityName>,
     value_bytes_max: Option<ByteCount>,
     store_bytes_max: Option<ByteCount>,
+    repair_interval: Option<Span>,
 }
 
 impl Settings {
@@ -41,6 +42,7 @@ impl Settings {
             durability: args.durability.or(file.durability),
             value_bytes_max: args.value_bytes_max.or(file.value_bytes_max),
             store_bytes_max: args.store_bytes_max.or(file.store_bytes_max),
+            repair_interval: args.repair_interval.or(file.repair_interval),
         })
     }
 
@@ -67,6 +69,9 @@ impl Settings {
         }
         if let Some(bytes) = self.store_bytes_max {
             builder = builder.store_bytes_max(bytes.0);
+        }
+        if let Some(Span(interval)) = self.repair_interval {
+            builder = builder.repair_interval(interval);
         }
         builder
     }

@@ -29,6 +29,8 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 const KNOWN_CONTACTS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes that a frame may have beyond the largest record: names, numbers and CBOR around it.
 const FRAME_SLACK_BYTES: usize = 1024 * 1024;
+/// Comparing more often than this finds nothing that the last comparison has not, and keeps everybody busy.
+const REPAIR_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Replication allowed.
 const REPLICATION_RANGE: std::ops::RangeInclusive<usize> = 1..=64;
 
@@ -196,6 +198,21 @@ impl DhtBuilder {
     #[must_use]
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.config.operation_timeout = timeout;
+        self
+    }
+
+    /// Compares all that this node holds with other holders this often, a quarter more or less: default 10 min, at least
+    /// 1 s. At rest it costs a few small messages, whatever the number of records.
+    #[must_use]
+    pub fn repair_interval(mut self, interval: Duration) -> Self {
+        self.config.repair_interval = interval;
+        self
+    }
+
+    /// Sends copies to other holders at so many bytes a second at most: default 16 MB/s, at least 1.
+    #[must_use]
+    pub fn repair_rate_max(mut self, bytes_per_second: u64) -> Self {
+        self.config.repair_rate_max = bytes_per_second;
         self
     }
 
@@ -369,6 +386,13 @@ impl DhtBuilder {
         if config.limits.value_bytes_max as u64 > config.limits.record_bytes_max {
             let value = config.limits.value_bytes_max.to_string();
             return setting("largest value", value, "choose at most the largest record, or raise that");
+        }
+        if config.repair_interval < REPAIR_INTERVAL_MIN {
+            let value = format!("{:?}", config.repair_interval);
+            return setting("repair interval", value, "choose at least 1 s");
+        }
+        if config.repair_rate_max == 0 {
+            return setting("repair rate", "0 bytes a second".to_owned(), "choose at least 1");
         }
         if self.secret.is_some() && self.pki.is_some() {
             return setting("trust", "a secret and a PKI".to_owned(), "choose one of them");

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use kadmap::Version;
 
 use super::{ConsistencyName, DurabilityName, NodeArgs, TrustArgs, ValueForm};
-use crate::quantity::{ByteCount, parse_duration};
+use crate::quantity::{ByteCount, Span, parse_duration};
 
 const CONFIG_HELP: &str = "\
 A config file is TOML with the names of the long flags as keys, without the dashes:
@@ -85,6 +85,9 @@ pub(crate) struct RunArgs {
     /// Store up to so many bytes in all [default: 4GiB]
     #[arg(long, value_name = "BYTES", env = "KADMAP_STORE_BYTES_MAX", hide_env_values = true)]
     pub(crate) store_bytes_max: Option<ByteCount>,
+    /// Compare what this node holds with other holders this often, such as 10m [default: 10m]
+    #[arg(long, value_name = "TIME", env = "KADMAP_REPAIR_INTERVAL", hide_env_values = true)]
+    pub(crate) repair_interval: Option<Span>,
     /// Read settings from a TOML file
     #[arg(long, value_name = "FILE", env = "KADMAP_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
