@@ -88,6 +88,7 @@ kinds! { Request [], request_kind, encode_request, decode_request:
     0x07 => Peers,
     0x08 => Leave,
     0x09 => Compare,
+    0x0d => Items,
 }
 
 kinds! { Response [A], response_kind, encode_response, decode_response:
@@ -100,6 +101,8 @@ kinds! { Response [A], response_kind, encode_response, decode_response:
     0x87 => Peers,
     0x88 => Left,
     0x89 => Lacking,
+    0x8d => Page,
+    0x8e => PageSummary,
     0x90 => Summary,
     0x91 => Refused,
     0x92 => Coming,

@@ -5,9 +5,11 @@
 //! Unknown fields are skipped, an unknown kind of request is answered with [`Response::Unsupported`].
 
 mod codec;
+mod list;
 mod message;
 
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode, encoded_bytes};
+pub use list::{Items, Page, PageSummary};
 pub use message::{
     Body, Coming, Compare, Empty, FindNode, Found, Get, Lacking, Message, NameEntry, Names, NamesPage, Nodes,
     PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, RequestId, Response,
