@@ -1,8 +1,8 @@
 //! Messages drawn from a fuzzer's bytes: well formed, not well meant.
 
 use kadmap_core::wire::{
-    Coming, Compare, Empty, FindNode, Found, Get, Lacking, NameEntry, Names, NamesPage, Nodes, PeerList,
-    PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport, Stored,
+    Coming, Compare, Empty, FindNode, Found, Get, Items, Lacking, NameEntry, Names, NamesPage, Nodes, Page,
+    PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport, Stored,
     Summary, Want, WireContact,
 };
 use kadmap_core::{Contact, Shape, Stamp, Version};
@@ -11,7 +11,7 @@ use crate::Source;
 
 /// What a peer may ask.
 pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
-    match source.below(11) {
+    match source.below(12) {
         0 => Request::Ping(Ping { payload: source.name() }),
         1 => Request::FindNode(FindNode { target: source.key(), count: source.byte().into() }),
         2 => {
@@ -38,6 +38,7 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
             };
             Request::Compare(Compare { records: many(source, state) })
         }
+        10 => Request::Items(items(source)),
         _ => Request::Unknown(source.byte() % 0x40 + 0x40),
     }
 }
@@ -56,11 +57,12 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         Request::Leave(_) => 9,
         Request::Unknown(_) => 11,
         Request::Compare(_) => 13,
+        Request::Items(_) => 14,
     };
     let kind = match source.below(8) {
-        0 => source.below(14),
-        1 if fitting == 2 || fitting == 4 => fitting + 1,
-        2 if fitting == 2 => 10,
+        0 => source.below(16),
+        1 if fitting == 2 || fitting == 4 || fitting == 14 => fitting + 1,
+        2 if fitting == 2 || fitting == 14 => 10,
         _ => fitting,
     };
     match kind {
@@ -73,7 +75,10 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
             Response::Found(Found { version, record })
         }
         3 => Response::Summary(Summary { version: version(source), bytes: source.short().into() }),
-        4 => Response::Stored(Stored { version: version(source) }),
+        4 => {
+            let (version, bytes, bytes_max) = (version(source), Some(size(source)), Some(size(source)));
+            Response::Stored(Stored { version, bytes, bytes_max })
+        }
         5 => Response::Refused(refusal(source)),
         6 => {
             let entries = many(source, name_entry);
@@ -94,19 +99,42 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         10 => Response::Coming(Coming { bytes: size(source) }),
         11 => Response::Unsupported(Empty {}),
         13 => Response::Lacking(Lacking { indices: many(source, |source| source.short().into()) }),
+        14 => Response::Page(page(source)),
+        15 => Response::PageSummary(page(source).summary()),
         _ => Response::Unknown(source.byte() | 0xc0),
     }
+}
+
+fn items(source: &mut Source<'_>) -> Items {
+    Items {
+        key: source.key(),
+        name: source.name(),
+        want: source.one_of([Want::Record, Want::Summary]),
+        from: source.one_of([Stamp::MIN, Stamp::MAX]),
+        to: source.one_of([Stamp::MIN, Stamp::MAX]),
+        newest_first: source.byte() % 2 == 0,
+        items_max: source.byte().into(),
+        bytes_max: source.short().into(),
+        with_base: source.byte() % 2 == 0,
+    }
+}
+
+fn page(source: &mut Source<'_>) -> Page {
+    let (part, base_stamp) = (source.record(), source.stamp());
+    let next = if source.byte() % 2 == 0 { None } else { Some(source.stamp()) };
+    let shape = source.one_of([None, Some(Shape::Value), Some(Shape::List), Some(Shape::Map)]);
+    Page { record: version(source), shape, base_stamp, part, next }
 }
 
 fn put(source: &mut Source<'_>) -> Put {
     let (key, name, delta) = (source.key(), source.name(), source.record());
     let if_newest = if source.byte() % 4 == 0 { Some(source.stamp()) } else { None };
-    Put { key, name, mode: source.one_of([PutMode::Publish, PutMode::Replicate]), delta, if_newest }
+    Put { key, name, mode: source.one_of([PutMode::Publish, PutMode::Replicate, PutMode::Trim]), delta, if_newest }
 }
 
 fn refusal(source: &mut Source<'_>) -> Refusal {
     let shapes = [Shape::Value, Shape::List, Shape::Map];
-    match source.below(8) {
+    match source.below(9) {
         0 => Refusal::Superseded {
             newest: source.one_of([Stamp::MIN, Stamp { time: u64::MAX, writer: u64::MAX }]),
         },
@@ -115,6 +143,7 @@ fn refusal(source: &mut Source<'_>) -> Refusal {
         3 => Refusal::Conflict { found: version(source) },
         4 => Refusal::TooLarge { bytes: size(source), bytes_max: size(source) },
         5 => Refusal::ClockAhead { ahead_ms: size(source), ahead_ms_max: size(source) },
+        7 => Refusal::RecordFull { bytes: size(source), bytes_max: size(source) },
         6 => Refusal::Rejected { reason: "no".into() },
         _ => source.one_of([&Refusal::Full { bytes_max: 0 }, &Refusal::StorageFailed]).clone(),
     }

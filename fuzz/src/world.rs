@@ -143,12 +143,14 @@ impl<'a> World<'a> {
     fn start_write(&mut self) {
         let (key, name) = (self.source.key(), self.source.name());
         let payload = self.source.payload();
-        let change = match (self.source.below(5), payload) {
+        let change = match (self.source.below(7), payload) {
             (0, Some(payload)) => {
                 Change::Put { payload, shape: self.source.one_of([Shape::Value, Shape::List, Shape::Map]) }
             }
             (1 | 2, Some(payload)) => Change::Append { payload },
             (3, Some(payload)) => Change::PutField { field: self.source.name(), payload },
+            (5, _) => Change::Remove { stamp: self.source.stamp() },
+            (6, _) => Change::Trim { up_to: self.source.stamp() },
             (4, _) => Change::DeleteField { field: self.source.name() },
             _ => Change::Delete,
         };

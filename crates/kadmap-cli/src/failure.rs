@@ -3,12 +3,15 @@
 use std::io;
 use std::time::Duration;
 
-use kadmap::{PutError, ReadError, RemoteError, StartError, Stopped, ValueError, WriteError};
+use kadmap::{
+    AnnounceError, ListError, PutError, ReadError, RemoteError, Shape, Stamp, StartError, Stopped,
+    ValueError, WriteError,
+};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::config_file::ConfigFileError;
-use crate::input::InputError;
+use crate::input::{InputError, shown_name};
 use crate::trust::TrustError;
 
 /// What a script does about a failure; each is one exit code.
@@ -45,6 +48,20 @@ pub(crate) enum Failure {
     NameNotFound { name: String },
     #[error("the map under '{name}' has no field '{field}'")]
     FieldNotFound { name: String, field: String },
+    #[error("the list under '{name}' has no item {id}: `items` tells which it has")]
+    ItemNotFound { name: String, id: Stamp },
+    #[error("what is stored under '{name}' is a {found}, not a list")]
+    NotAList { name: String, found: Shape },
+    #[error("nobody is announced under '{name}'")]
+    NobodyAnnounced { name: String },
+    #[error(
+        "announce whom? give --as with an id or any text of your own, or --hold to announce this command while it runs"
+    )]
+    NobodyToAnnounce,
+    #[error("'{name}' holds a {found}, not announcements: choose another name")]
+    NotAnnouncements { name: String, found: Shape },
+    #[error("--ttl of {}: choose 3s to 24h", humantime::format_duration(*.ttl))]
+    AnnouncementTtl { ttl: Duration },
     #[error("what is stored under '{name}' is no map: read it without --field")]
     NotAMap { name: String },
     #[error(
@@ -100,14 +117,22 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::NameNotFound { .. } | Self::FieldNotFound { .. } => Kind::NotFound,
+            Self::NameNotFound { .. }
+            | Self::FieldNotFound { .. }
+            | Self::ItemNotFound { .. }
+            | Self::NobodyAnnounced { .. } => Kind::NotFound,
             Self::Lost { .. } | Self::Broken { .. } => Kind::Lost,
             Self::Interrupted => Kind::Interrupted,
-            Self::NotAMap { .. } | Self::Value { .. } => Kind::Rejected,
+            Self::NotAMap { .. }
+            | Self::NotAList { .. }
+            | Self::NotAnnouncements { .. }
+            | Self::Value { .. } => Kind::Rejected,
             Self::Bench(_) | Self::LogLevel { .. } | Self::Config(_) | Self::Trust(_) | Self::Input(_) => {
                 Kind::Usage
             }
-            Self::System { .. } | Self::Output(_) => Kind::Usage,
+            Self::System { .. } | Self::Output(_) | Self::NobodyToAnnounce | Self::AnnouncementTtl { .. } => {
+                Kind::Usage
+            }
             Self::Start { source: StartError::Join { .. } } => Kind::Unreachable,
             Self::Start { .. } => Kind::Usage,
             Self::TimeOut { .. } | Self::NoPong { .. } => Kind::Timeout,
@@ -144,6 +169,33 @@ impl Failure {
             }
             PutError::Write(source) => Self::Write { what, name, source },
             PutError::Value(source) => Self::Value { name, source },
+            _ => Self::Stopped(Stopped),
+        }
+    }
+
+    /// The failure of what was done to a list, or read of it.
+    pub(crate) fn of_list(what: &'static str, name: &[u8], error: ListError) -> Self {
+        let name = shown_name(name);
+        match error {
+            ListError::NotAList { found, .. } => Self::NotAList { name, found },
+            ListError::NoSuchItem { id, .. } => Self::ItemNotFound { name, id },
+            ListError::Read(source) => Self::Read { name, source },
+            ListError::Write(source) => Self::Write { what, name, source },
+            _ => Self::Stopped(Stopped),
+        }
+    }
+
+    /// The failure of an announcement, or of asking who is announced.
+    pub(crate) fn of_announcement(name: &[u8], error: AnnounceError) -> Self {
+        let name = shown_name(name);
+        match error {
+            AnnounceError::Ttl { ttl } => Self::AnnouncementTtl { ttl },
+            AnnounceError::Taken { found, .. } => Self::NotAnnouncements { name, found },
+            AnnounceError::Put(PutError::Write(source)) => {
+                Self::Write { what: "announce under", name, source }
+            }
+            AnnounceError::Put(PutError::Value(source)) => Self::Value { name, source },
+            AnnounceError::Get(kadmap::GetError::Read(source)) => Self::Read { name, source },
             _ => Self::Stopped(Stopped),
         }
     }

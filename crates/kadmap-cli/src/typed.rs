@@ -2,12 +2,14 @@
 //!
 //! **Invariant**: nothing here knows what a flag leads to; `settings`, `trust`, `input` and the verbs do.
 
+mod lists;
 mod shared;
 mod sim;
 mod verbs;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub(crate) use lists::{AnnounceArgs, ItemsArgs, ProvidersArgs, TrimArgs};
 pub(crate) use shared::{ConsistencyName, DurabilityName, NodeArgs, TrustArgs, ValueForm};
 pub(crate) use sim::{HUNT, SimArgs};
 pub(crate) use verbs::{
@@ -61,6 +63,10 @@ pub(crate) enum Verb {
     Get(GetArgs),
     Append(AppendArgs),
     Rm(RmArgs),
+    Items(ItemsArgs),
+    Trim(TrimArgs),
+    Announce(AnnounceArgs),
+    Providers(ProvidersArgs),
     Keys(KeysArgs),
     Peers(PeersArgs),
     Lookup(LookupArgs),

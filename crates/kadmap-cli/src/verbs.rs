@@ -1,19 +1,23 @@
 //! The verbs, one file each, all of the same shape: arguments and output in, done or failure out.
 
+mod announce;
 mod append;
 mod bench;
 mod completions;
 mod demo;
 mod get;
+mod items;
 mod keys;
 mod lookup;
 mod peers;
 mod ping;
+mod providers;
 mod put;
 mod rm;
 mod run;
 mod sim;
 mod status;
+mod trim;
 mod written;
 
 use kadmap_bench::Launch;
@@ -29,6 +33,10 @@ pub(crate) fn run(verb: Verb, launch: Launch, output: &Output) -> Result<(), Fai
         Verb::Put(args) => block_on(put::run(args, output)),
         Verb::Get(args) => block_on(get::run(args, output)),
         Verb::Append(args) => block_on(append::run(args, output)),
+        Verb::Items(args) => block_on(items::run(args, output)),
+        Verb::Trim(args) => block_on(trim::run(args, output)),
+        Verb::Announce(args) => block_on(announce::run(args, output)),
+        Verb::Providers(args) => block_on(providers::run(args, output)),
         Verb::Rm(args) => block_on(rm::run(args, output)),
         Verb::Keys(args) => block_on(keys::run(args, output)),
         Verb::Peers(args) => block_on(peers::run(args, output)),

@@ -6,12 +6,16 @@ use std::path::PathBuf;
 
 use support::kadmap;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 18] = [
     "run",
     "put",
     "get",
     "append",
     "rm",
+    "items",
+    "trim",
+    "announce",
+    "providers",
     "keys",
     "peers",
     "lookup",

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::ranges::{Leaf, Prefix, RangeTree, path_of};
-use crate::record::{Head, ItemId, Record, Stamp, Version};
+use crate::record::{Base, Head, ItemId, ItemPage, ItemRange, Record, Stamp, Version};
 use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket, Usage};
 use crate::{Key, ranges};
 
@@ -129,6 +129,22 @@ impl<S: RecordStore> RecordStore for Indexed<S> {
         record
     }
 
+    fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        let base = self.store.base(id);
+        if base == Err(StoreError::Damaged) {
+            self.tree.set(id, Version::ABSENT);
+        }
+        base
+    }
+
+    fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        let page = self.store.items(id, range);
+        if page == Err(StoreError::Damaged) {
+            self.tree.set(id, Version::ABSENT);
+        }
+        page
+    }
+
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {
         let merged = self.store.merge(id, delta)?;
         if merged.changed {
@@ -169,7 +185,7 @@ impl<S: RecordStore> RecordStore for Indexed<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Base, Codec, Payload, Shape};
+    use crate::record::{Codec, Payload, Shape};
     use crate::testing::MapStore;
 
     fn value(stamp_ms: u64, expires_ms: Option<u64>) -> Record {

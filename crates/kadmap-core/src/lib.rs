@@ -30,12 +30,12 @@ pub use id::{Distance, ID_BITS, ID_BYTES, Key, NodeId, ParseIdError};
 pub use lookup::{Hop, HopOutcome, Lookup, LookupConfig};
 pub use node::{Action, Counters, Node};
 pub use operation::{
-    AskError, Change, Event, LookupOutcome, OperationId, ReadError, ReadOptions, ReadOutcome, WriteError,
-    WriteOptions, WriteOutcome,
+    AskError, Change, Event, ItemsOutcome, LookupOutcome, OperationId, ReadError, ReadOptions, ReadOutcome,
+    RecordSize, WriteError, WriteOptions, WriteOutcome,
 };
 pub use record::{
-    Base, Clock, Codec, Head, Item, ItemId, OVERHEAD_BYTES, ParseVersionError, Payload, Record, Shape, Stamp,
-    Version, base_death_ms, item_death_ms,
+    Base, Clock, Codec, Head, Item, ItemId, ItemPage, ItemRange, OVERHEAD_BYTES, ParseStampError,
+    ParseVersionError, Payload, Record, Shape, Stamp, Version, base_death_ms, item_death_ms,
 };
 pub use routing::{Admission, BucketInfo, Removal, RoutingTable, TableConfig};
 pub use rtt::{RoundTrip, TimeoutConfig};

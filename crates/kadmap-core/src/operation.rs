@@ -7,7 +7,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::lookup::Hop;
-use crate::record::{Payload, Record, Shape, Stamp, Version};
+use crate::record::{Base, Item, Payload, Record, Shape, Stamp, Version};
 use crate::store::RecordId;
 use crate::wire::{Refusal, Response};
 use crate::{Consistency, Contact, NodeId};
@@ -45,6 +45,16 @@ pub enum Change {
         /// The field's name.
         field: Bytes,
     },
+    /// Removes one appended item of a list, whether it is there or not.
+    Remove {
+        /// The item's stamp.
+        stamp: Stamp,
+    },
+    /// Drops everything of a list up to a stamp, the list that was put included.
+    Trim {
+        /// The stamp, of the newest item to drop.
+        up_to: Stamp,
+    },
 }
 
 impl Change {
@@ -52,7 +62,7 @@ impl Change {
     pub fn needs_shape(&self) -> Option<Shape> {
         match self {
             Self::Put { .. } | Self::Delete => None,
-            Self::Append { .. } => Some(Shape::List),
+            Self::Append { .. } | Self::Remove { .. } | Self::Trim { .. } => Some(Shape::List),
             Self::PutField { .. } | Self::DeleteField { .. } => Some(Shape::Map),
         }
     }
@@ -63,7 +73,7 @@ impl Change {
             Self::Put { payload, .. } | Self::Append { payload } | Self::PutField { payload, .. } => {
                 payload.bytes.len()
             }
-            Self::Delete | Self::DeleteField { .. } => 0,
+            Self::Delete | Self::DeleteField { .. } | Self::Remove { .. } | Self::Trim { .. } => 0,
         }
     }
 }
@@ -90,6 +100,36 @@ pub struct ReadOptions {
     pub timeout: Option<Duration>,
 }
 
+/// What a record has grown to, and how much it may have.
+///
+/// ```
+/// use kadmap_core::RecordSize;
+/// assert!(RecordSize { bytes: 80, bytes_max: 100 }.is_nearly_full());
+/// assert!(!RecordSize { bytes: 79, bytes_max: 100 }.is_nearly_full());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordSize {
+    /// Payload and upkeep bytes of the record with all its items.
+    pub bytes: u64,
+    /// How many it may have; a write beyond is refused.
+    pub bytes_max: u64,
+}
+
+impl RecordSize {
+    /// Percent of the limit from which the user is warned: early enough to trim before anything is refused.
+    pub const WARN_PERCENT: u64 = 80;
+
+    /// Whether it is time to trim the record or to use another key.
+    pub fn is_nearly_full(&self) -> bool {
+        self.percent() >= Self::WARN_PERCENT
+    }
+
+    /// How much of the limit is used, in percent.
+    pub fn percent(&self) -> u64 {
+        self.bytes.saturating_mul(100) / self.bytes_max.max(1)
+    }
+}
+
 /// A write that was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteOutcome {
@@ -97,6 +137,8 @@ pub struct WriteOutcome {
     pub stamp: Stamp,
     /// The record's state after it, as the last replica to acknowledge told.
     pub version: Version,
+    /// How large the record is after it, where it is nearest to its limit; `None` when no replica said.
+    pub size: Option<RecordSize>,
     /// Who has it.
     pub acks: Vec<NodeId>,
     /// How many were needed.
@@ -177,6 +219,29 @@ pub struct ReadOutcome {
     pub repaired: usize,
 }
 
+/// Some items of a list as a read found them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemsOutcome {
+    /// What is there; `None` when nothing is.
+    pub shape: Option<Shape>,
+    /// The base's stamp, which hides all items up to it.
+    pub base_stamp: Stamp,
+    /// The list that was put, if it was asked for and there is one.
+    pub base: Option<Base>,
+    /// The items above the base in the order of the range, tombstones and expired ones included.
+    pub items: Vec<Item>,
+    /// Where to go on: the first stamp of the range that is not told; `None` when the range has no more.
+    pub next: Option<Stamp>,
+    /// How many replicas answered.
+    pub answers: usize,
+    /// How many were needed.
+    pub need: usize,
+    /// How many are responsible.
+    pub replicas: usize,
+    /// How many of them lacked something of this page and are being repaired.
+    pub repaired: usize,
+}
+
 /// Why a read has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReadError {
@@ -240,6 +305,13 @@ pub enum Event<A = SocketAddr> {
         operation: OperationId,
         /// How.
         result: Result<ReadOutcome, ReadError>,
+    },
+    /// A read of some items ended.
+    Items {
+        /// Which.
+        operation: OperationId,
+        /// How.
+        result: Result<ItemsOutcome, ReadError>,
     },
     /// A lookup ended.
     LookedUp {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::Key;
-use crate::record::{Head, ItemId, Record, Stamp};
+use crate::record::{Base, Head, ItemId, ItemPage, ItemRange, Record, Stamp};
 
 /// The address of a record: its place and its name.
 ///
@@ -107,6 +107,26 @@ pub trait RecordStore {
     /// # Errors
     /// As [`head`](Self::head).
     fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError>;
+
+    /// The record's base, if it has one; costs its size.
+    ///
+    /// A store of one's own that leaves this as it is reads the whole record for it.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        Ok(self.load(id)?.and_then(|record| record.into_parts().0))
+    }
+
+    /// Some of the record's appended items, in order; none when there is no record.
+    ///
+    /// A store of one's own that leaves this as it is reads the whole record for each page.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        Ok(self.load(id)?.map(|record| record.items_in(range)).unwrap_or_default())
+    }
 
     /// Merges `delta` into the record; costs the size of the delta, whatever the record's.
     ///

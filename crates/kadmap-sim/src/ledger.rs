@@ -288,6 +288,7 @@ mod tests {
 
     fn outcome(time: u64) -> WriteOutcome {
         WriteOutcome {
+            size: None,
             stamp: at(time),
             version: Version::ABSENT,
             acks: vec![NodeId::of_public_key(b"holder")],

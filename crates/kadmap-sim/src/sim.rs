@@ -320,7 +320,7 @@ impl Sim {
             Event::LookedUp { operation, outcome } => {
                 self.operations.end(self.now_us, index, operation, End::LookedUp(outcome));
             }
-            Event::Left { .. } | Event::Scanned { .. } | Event::Answered { .. } => {}
+            Event::Left { .. } | Event::Scanned { .. } | Event::Items { .. } | Event::Answered { .. } => {}
         }
     }
 

@@ -1,6 +1,9 @@
 //! A node's store: the production one in memory, on a disk that fails when told to.
 
-use kadmap_core::{Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage};
+use kadmap_core::{
+    Base, Head, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
+    Ticket, Usage,
+};
 use kadmap_store::{MemoryStore, StoreConfig};
 
 /// The store of a simulated node.
@@ -61,6 +64,14 @@ impl RecordStore for SimStore {
 
     fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError> {
         self.operate()?.load(id)
+    }
+
+    fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        self.operate()?.base(id)
+    }
+
+    fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        self.operate()?.items(id, range)
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

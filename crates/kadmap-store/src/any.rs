@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use kadmap_core::{Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage};
+use kadmap_core::{
+    Base, Head, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
+    Ticket, Usage,
+};
 
 use crate::{MemoryStore, RedbStore};
 
@@ -72,6 +75,14 @@ impl RecordStore for AnyStore {
 
     fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError> {
         each!(self, store => store.load(id))
+    }
+
+    fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        each!(self, store => store.base(id))
+    }
+
+    fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        each!(self, store => store.items(id, range))
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

@@ -5,8 +5,8 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use kadmap_core::{
-    Base, Head, Item, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage,
-    base_death_ms, item_death_ms,
+    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
+    Ticket, Usage, base_death_ms, item_death_ms,
 };
 
 use crate::StoreConfig;
@@ -177,6 +177,18 @@ impl RecordStore for MemoryStore {
     fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError> {
         let kept = self.records.get(id);
         Ok(kept.map(|kept| Record::from_parts(kept.base.clone(), kept.items.values().cloned())))
+    }
+
+    fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        Ok(self.records.get(id).and_then(|kept| kept.base.clone()))
+    }
+
+    fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        let (Some(kept), Some(span)) = (self.records.get(id), range.span()) else {
+            return Ok(ItemPage::default());
+        };
+        let items = kept.items.range(span).map(|(_, item)| Ok(item.clone()));
+        if range.newest_first { range.fill(items.rev()) } else { range.fill(items) }
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kadmap_core::{
-    Base, Codec, Head, Item, ItemId, Key, Payload, Record, RecordId, RecordStore, Shape, Stamp, Usage,
+    Base, Codec, Head, Item, ItemId, ItemRange, Key, Payload, Record, RecordId, RecordStore, Shape, Stamp,
+    Usage,
 };
 use kadmap_store::{AnyStore, Durability, MemoryStore, RedbStore, StoreConfig};
 use proptest::prelude::*;
@@ -19,6 +20,7 @@ enum Operation {
     Forget(usize),
     Expire { unix_ms: u64, limit: usize },
     Heads { after: Option<usize>, limit: usize },
+    Items(usize, ItemRange),
     Reopen,
 }
 
@@ -67,6 +69,21 @@ fn any_record() -> impl Strategy<Value = Record> {
         .prop_map(|(base, items)| Record::from_parts(base, items))
 }
 
+/// A range of any kind, most often one that cuts a list somewhere, by number or by bytes.
+fn any_range() -> impl Strategy<Value = ItemRange> {
+    let from = prop_oneof![Just(Stamp::MIN), any_stamp()];
+    let to = prop_oneof![Just(Stamp::MAX), any_stamp()];
+    (from, to, any::<bool>(), 1usize..6, prop_oneof![Just(1usize << 20), 0usize..600]).prop_map(
+        |(from, to, newest_first, items_max, bytes_max)| ItemRange {
+            from,
+            to,
+            newest_first,
+            items_max,
+            bytes_max,
+        },
+    )
+}
+
 fn any_operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         12 => (0..IDS, any_record()).prop_map(|(id, delta)| Operation::Merge(id, delta)),
@@ -75,6 +92,7 @@ fn any_operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(unix_ms, limit)| Operation::Expire { unix_ms, limit }),
         2 => (prop::option::of(0..IDS), 0usize..6)
             .prop_map(|(after, limit)| Operation::Heads { after, limit }),
+        6 => (0..IDS, any_range()).prop_map(|(id, range)| Operation::Items(id, range)),
         1 => Just(Operation::Reopen),
     ]
 }
@@ -176,6 +194,11 @@ fn step(subject: &mut Subject, model: &mut Model, operation: Operation) -> Resul
                 prop_assert!(found == id && same(*head, record));
             }
         }
+        Operation::Items(number, range) => {
+            let page = store.items(&id(number), &range).unwrap();
+            let record = model.get(&id(number));
+            prop_assert_eq!(page, record.map(|record| record.items_in(&range)).unwrap_or_default());
+        }
         Operation::Reopen => subject.reopen(),
     }
     model.retain(|_, record| !record.is_empty());
@@ -189,6 +212,7 @@ fn check(store: &mut AnyStore, model: &Model) -> Result<(), TestCaseError> {
         let (head, record) = (store.head(&id).unwrap(), model.get(&id));
         prop_assert_eq!(head.is_some(), record.is_some());
         prop_assert_eq!(store.load(&id).unwrap(), record.cloned());
+        prop_assert_eq!(store.base(&id).unwrap(), record.and_then(Record::base).cloned());
         let (Some(head), Some(record)) = (head, record) else { continue };
         prop_assert!(same(head, record), "{:?} is not {:?}", head, record.head());
         usage.records += 1;

@@ -12,6 +12,7 @@ use kadmap_store::{AnyStore, Durability, MemoryStore, RedbStore, StoreConfig};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{info, warn};
 
+use crate::crowding::Crowding;
 use crate::dht::Shared;
 use crate::error::StartError;
 use crate::guard::{Guard, GuardHandle, Guarded};
@@ -363,7 +364,7 @@ impl DhtBuilder {
         let parts = Parts { node, transport, commands, flushed, contacts_file, join, ready, guard, start };
         tokio::spawn(Driver::new(parts).run());
         match joined.await {
-            Ok(Ok(())) => Ok(Dht::new(sender, Shared { id, address, places })),
+            Ok(Ok(())) => Ok(Dht::new(sender, Shared { id, address, places, crowding: Crowding::default() })),
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 let reason = "the node's task ended before it had joined".to_owned();

@@ -7,14 +7,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use kadmap_core::wire::Request;
 use kadmap_core::{
-    Change, Contact, Key, LookupOutcome, NodeId, ReadOptions, RecordId, WriteOptions, WriteOutcome,
+    Change, Contact, ItemRange, ItemsOutcome, Key, LookupOutcome, NodeId, ReadOptions, ReadOutcome, RecordId,
+    Stamp, WriteOptions, WriteOutcome,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::announce::{Announce, Providers, Withdraw};
 use crate::builder::resolve_all;
+use crate::crowding::Crowding;
 use crate::error::{GetError, PutError, StartError, Stopped};
+use crate::lists::{Items, ItemsPage, Keep, ListError, Remove, Target, Trim};
 use crate::node::{Answer, Command, JoinPlan};
 use crate::place::Places;
 use crate::request::{Draft, Read, Reading, Write};
@@ -51,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) id: NodeId,
     pub(crate) address: SocketAddr,
     pub(crate) places: Places,
+    pub(crate) crowding: Crowding,
 }
 
 impl std::fmt::Debug for Command {
@@ -187,6 +192,87 @@ impl Dht {
     pub fn delete_field(&self, name: impl AsRef<[u8]>, field: impl AsRef<str>) -> Write<'_> {
         let field = Bytes::copy_from_slice(field.as_ref().as_bytes());
         self.draft(name, Ok(Draft::DeleteField(field)))
+    }
+
+    /// The elements of the list under a name with their ids, a page at a time; nothing happens before the first is asked
+    /// for.
+    pub fn items(&self, name: impl AsRef<[u8]>) -> Items {
+        Items::new(self.target(name))
+    }
+
+    /// One page of the list under a name: up to `limit` appended items (512 at most) after the item with the id `after`.
+    ///
+    /// Without `after` it begins with the elements of the list that was put, all of them.
+    ///
+    /// # Errors
+    /// [`ListError`] when what is there is no list, or too few replicas answer.
+    pub async fn items_page(
+        &self,
+        name: impl AsRef<[u8]>,
+        after: Option<Stamp>,
+        limit: usize,
+    ) -> Result<ItemsPage, ListError> {
+        let items = self.items(name).page_items(limit);
+        match after {
+            Some(id) => items.after(id).page().await,
+            None => items.page().await,
+        }
+    }
+
+    /// Removes one appended item of the list under a name, by the id that [`items`](Self::items) tells, which is the stamp
+    /// in the outcome of its [`append`](Self::append).
+    ///
+    /// # Errors
+    /// [`ListError::NoSuchItem`] when it is not there, [`ListError::NotAList`] when what is there is no list; nothing is
+    /// written then.
+    pub fn remove(&self, name: impl AsRef<[u8]>, id: Stamp) -> Remove {
+        Remove::new(self.target(name), id)
+    }
+
+    /// Drops the oldest of the list under a name; one small message whatever is dropped.
+    ///
+    /// The elements of a list that was put go together, with the first appended item that goes or when just the appended
+    /// ones are to stay.
+    /// Hides also what is appended at the same moment by a writer whose clock is behind; see `docs/guarantees.md`.
+    ///
+    /// # Errors
+    /// [`ListError`] when what is there is no list, or too few replicas answer.
+    pub fn trim(&self, name: impl AsRef<[u8]>, keep: Keep) -> Trim {
+        Trim::new(self.target(name), keep)
+    }
+
+    /// Announces this node under a name with a payload, JSON of any kind, for others to find by
+    /// [`providers`](Self::providers); renewed until the [`Announcement`](crate::Announcement) is stopped or dropped.
+    ///
+    /// # Errors
+    /// [`AnnounceError`](crate::AnnounceError) when the name is used for something else, or too few replicas
+    /// acknowledge it.
+    pub fn announce<T: Serialize + ?Sized>(&self, name: impl AsRef<[u8]>, payload: &T) -> Announce {
+        Announce::new(self.target(name), Value::from_json(payload))
+    }
+
+    /// Announces this node with a payload that is JSON text or bytes already.
+    ///
+    /// # Errors
+    /// As [`announce`](Self::announce).
+    pub fn announce_value(&self, name: impl AsRef<[u8]>, payload: Value) -> Announce {
+        Announce::new(self.target(name), Ok(payload))
+    }
+
+    /// Withdraws what was announced under a name for somebody. That nothing was is no error.
+    ///
+    /// # Errors
+    /// As [`announce`](Self::announce).
+    pub fn withdraw(&self, name: impl AsRef<[u8]>, id: NodeId) -> Withdraw {
+        Withdraw::new(self.target(name), id)
+    }
+
+    /// Who is announced under a name, by id; each once, and only while its announcement lives.
+    ///
+    /// # Errors
+    /// [`AnnounceError`](crate::AnnounceError) when the name is used for something else, or too few replicas answer.
+    pub fn providers(&self, name: impl AsRef<[u8]>) -> Providers {
+        Providers::new(self.target(name))
     }
 
     /// Removes whatever is under a name. That nothing was there is no error.
@@ -357,7 +443,10 @@ impl Dht {
         change: Change,
         options: WriteOptions,
     ) -> Result<WriteOutcome, PutError> {
-        Ok(self.ask_node(|reply| Command::Write { record, change, options, reply }).await??)
+        let name = record.name.clone();
+        let outcome = self.ask_node(|reply| Command::Write { record, change, options, reply }).await??;
+        self.shared.crowding.look(&name, outcome.size);
+        Ok(outcome)
     }
 
     pub(crate) async fn read_record(
@@ -365,11 +454,9 @@ impl Dht {
         record: RecordId,
         options: ReadOptions,
     ) -> Result<Reading, GetError> {
-        let outcome = self.ask_node(|reply| Command::Read { record, options, reply }).await??;
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let unix_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+        let outcome = self.read_outcome(record, options).await?;
         Ok(Reading {
-            value: outcome.record.as_ref().and_then(|record| Value::of_record(record, unix_ms)),
+            value: outcome.record.as_ref().and_then(|record| Value::of_record(record, now_unix_ms())),
             version: outcome.version,
             answers: outcome.answers,
             need: outcome.need,
@@ -378,12 +465,35 @@ impl Dht {
         })
     }
 
+    pub(crate) async fn read_outcome(
+        &self,
+        record: RecordId,
+        options: ReadOptions,
+    ) -> Result<ReadOutcome, GetError> {
+        Ok(self.ask_node(|reply| Command::Read { record, options, reply }).await??)
+    }
+
+    pub(crate) async fn read_items(
+        &self,
+        record: RecordId,
+        range: ItemRange,
+        with_base: bool,
+        options: ReadOptions,
+    ) -> Result<ItemsOutcome, GetError> {
+        let command = |reply| Command::Items { record, range, with_base, options, reply };
+        Ok(self.ask_node(command).await??)
+    }
+
     pub(crate) async fn ask(&self, contact: Contact, request: Request) -> Result<Answer, Stopped> {
         self.ask_node(|reply| Command::Ask { contact, request, reply }).await
     }
 
     fn draft(&self, name: impl AsRef<[u8]>, draft: Result<Draft, ValueError>) -> Write<'_> {
         Write::new(self, self.record(name), draft)
+    }
+
+    fn target(&self, name: impl AsRef<[u8]>) -> Target {
+        Target::new(self, self.record(name))
     }
 
     fn record(&self, name: impl AsRef<[u8]>) -> RecordId {
@@ -398,4 +508,10 @@ impl Dht {
         self.commands.send(command(reply)).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
+}
+
+/// Milliseconds since 1970 by this machine's clock.
+pub(crate) fn now_unix_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }

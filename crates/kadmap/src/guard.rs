@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use kadmap_core::wire::Message;
 use kadmap_core::{
-    Contact, Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage,
+    Base, Contact, Head, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp,
+    StoreError, Ticket, Usage,
 };
 use kadmap_store::AnyStore;
 
@@ -94,6 +95,14 @@ impl RecordStore for Guarded {
 
     fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError> {
         self.store.load(id)
+    }
+
+    fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        self.store.base(id)
+    }
+
+    fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        self.store.items(id, range)
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

@@ -15,12 +15,15 @@
 //! # }).unwrap();
 //! ```
 
+mod announce;
 mod builder;
+mod crowding;
 mod dht;
 pub mod error;
 mod fields;
 mod guard;
 pub mod identity;
+mod lists;
 mod names_at;
 mod node;
 mod place;
@@ -31,6 +34,10 @@ mod status;
 mod transport;
 mod value;
 
+pub use announce::{
+    ANNOUNCEMENT_TTL, ANNOUNCEMENT_TTL_MAX, ANNOUNCEMENT_TTL_MIN, Announce, AnnounceError, Announcement,
+    Provider, Providers, Withdraw,
+};
 pub use builder::{DEFAULT_PORT, DhtBuilder};
 pub use dht::Dht;
 pub use error::{GetError, PutError, RemoteError, StartError, Stopped};
@@ -39,11 +46,12 @@ pub use kadmap_core::wire;
 pub use kadmap_core::wire::Refusal;
 pub use kadmap_core::wire::StatusReport;
 pub use kadmap_core::{
-    Base, Codec, Consistency, Contact, Head, Hop, HopOutcome, Item, ItemId, Key, LookupOutcome, Merged,
-    NodeId, Payload, ReadError, Record, RecordId, RecordStore, Shape, Stamp, StoreError, Ticket, Usage,
-    Version, WriteError, WriteOutcome,
+    Base, Codec, Consistency, Contact, Head, Hop, HopOutcome, Item, ItemId, ItemPage, ItemRange, Key,
+    LookupOutcome, Merged, NodeId, ParseStampError, Payload, ReadError, Record, RecordId, RecordSize,
+    RecordStore, Shape, Stamp, StoreError, Ticket, Usage, Version, WriteError, WriteOutcome,
 };
 pub use kadmap_store::{Durability, MemoryStore, StoreConfig};
+pub use lists::{Items, ItemsPage, Keep, ListError, ListItem, Remove, Trim, Trimmed};
 pub use place::Place;
 pub use remote::Remote;
 pub use request::{Read, Reading, Write};

@@ -134,6 +134,11 @@ impl Value {
         }
     }
 
+    /// The elements of a list; anything else is its own only one.
+    pub(crate) fn into_elements(self) -> Vec<Self> {
+        split_list(&self)
+    }
+
     /// The value that a payload carries.
     ///
     /// ```

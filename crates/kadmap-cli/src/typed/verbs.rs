@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap_complete::Shell;
-use kadmap::Version;
+use kadmap::{Stamp, Version};
 
 use super::{ConsistencyName, DurabilityName, NodeArgs, TrustArgs, ValueForm};
 use crate::quantity::{ByteCount, Span, parse_duration};
@@ -188,6 +188,9 @@ pub(crate) struct RmArgs {
     /// Remove only one field of the map under the name
     #[arg(long, value_name = "FIELD")]
     pub(crate) field: Option<String>,
+    /// Remove only one item of the list under the name, by the id that `items` tells; it must be there
+    #[arg(long, value_name = "ID", conflicts_with_all = ["field", "if_version"])]
+    pub(crate) item: Option<Stamp>,
     /// Only if the record is at this version, which `get --json` and `put --json` tell
     #[arg(long, value_name = "VERSION")]
     pub(crate) if_version: Option<Version>,

@@ -12,7 +12,13 @@ use crate::output::Output;
 #[derive(Serialize)]
 struct Written {
     name: Box<serde_json::value::RawValue>,
+    /// The stamp it carries: the id of an item that was appended.
+    stamp: String,
     version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_bytes_max: Option<u64>,
     acks: Vec<String>,
     need: usize,
     replicas: usize,
@@ -32,7 +38,10 @@ pub(super) fn report(name: &[u8], outcome: &WriteOutcome, output: &Output) -> Re
     let refused = outcome.refused.iter();
     let written = Written {
         name: json_text::raw_of_name(name),
+        stamp: outcome.stamp.to_string(),
         version: outcome.version.to_string(),
+        record_bytes: outcome.size.map(|size| size.bytes),
+        record_bytes_max: outcome.size.map(|size| size.bytes_max),
         acks: texts(&outcome.acks),
         need: outcome.need,
         replicas: outcome.replicas,

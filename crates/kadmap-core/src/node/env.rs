@@ -15,10 +15,10 @@ use super::{Action, Counters};
 use crate::config::{Config, Role};
 use crate::indexed::Indexed;
 use crate::operation::{Event, OperationId};
-use crate::record::{Clock, OVERHEAD_BYTES, Record, Stamp, Version};
+use crate::record::{Clock, OVERHEAD_BYTES, Record, Stamp};
 use crate::routing::{Admission, RoutingTable};
 use crate::store::{RecordId, Ticket};
-use crate::wire::{Body, Message, Request, RequestId, Response, WireContact};
+use crate::wire::{Body, Items, Message, Request, RequestId, Response, Stored, WireContact};
 use crate::{Address, Contact, NodeId, Now};
 
 /// Contacts waiting to be probed at most; more are dropped, others will tell us of them again.
@@ -34,7 +34,14 @@ pub(super) enum AfterFlush<A> {
     /// An answer to a peer.
     Reply { to: NodeId, id: RequestId, response: Response<A> },
     /// This node's own share of an operation.
-    Own { operation: OperationId, request: RequestId, version: Version },
+    Own { operation: OperationId, request: RequestId, stored: Stored },
+}
+
+/// A large answer that was announced.
+#[derive(Debug)]
+pub(super) enum Large {
+    Record(RecordId),
+    Page(Items),
 }
 
 /// The parts that a node's state machines share.
@@ -63,7 +70,7 @@ pub(super) struct Env<S, A: Address> {
     /// Contacts that fell silent or left, whose records lack a replica.
     pub(super) departed: Vec<NodeId>,
     /// Large answers that were announced and go out one a turn, so that the announcements overtake them.
-    pub(super) large_gets: VecDeque<(NodeId, RequestId, RecordId)>,
+    pub(super) large_gets: VecDeque<(NodeId, RequestId, Large)>,
     pub(super) counters: Counters,
 }
 

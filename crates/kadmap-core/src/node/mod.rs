@@ -6,7 +6,9 @@ mod counters;
 mod env;
 mod finder;
 mod leave;
+mod lists;
 mod paces;
+mod pages;
 mod peers;
 mod read;
 mod repair;
@@ -36,7 +38,7 @@ use crate::indexed::Indexed;
 use crate::operation::{
     AskError, Change, Event, LookupOutcome, OperationId, ReadError, ReadOptions, WriteError, WriteOptions,
 };
-use crate::record::Clock;
+use crate::record::{Clock, ItemRange};
 use crate::routing::{Removal, RoutingTable};
 use crate::store::{RecordId, RecordStore, Usage};
 use crate::wire::{Body, Message, PeerReport, Request, RequestId, Response, StatusReport, WireContact};
@@ -45,6 +47,7 @@ use background::Background;
 use env::{AfterFlush, Env};
 use finder::Finder;
 use leave::Leaving;
+use pages::{PageRead, PageResult};
 use peers::Peers;
 use read::{Read, ReadResult};
 use repair::{Outbox, Repair};
@@ -99,6 +102,7 @@ pub struct Node<S, A: Address = SocketAddr> {
 enum Operation<A: Address> {
     Write(Box<Write<A>>),
     Read(Box<Read<A>>),
+    Items(Box<PageRead<A>>),
     Lookup(Box<Finder<A>>),
     Scan(Box<Scan<A>>),
     Refresh(Refresh<A>),
@@ -169,20 +173,33 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// Starts a read; [`Event::Read`] tells its end.
     pub fn read(&mut self, now: Now, record: RecordId, options: ReadOptions) -> OperationId {
         let id = self.next_operation();
-        let limits = &self.env.config.limits;
-        let error = if record.name.len() > limits.name_bytes_max {
-            Some(ReadError::NameTooLong { bytes: record.name.len(), bytes_max: limits.name_bytes_max })
-        } else if self.operations.len() >= limits.operations_max {
-            Some(ReadError::Busy { in_flight_max: limits.operations_max })
-        } else {
-            None
-        };
-        if let Some(error) = error {
+        if let Err(error) = self.check_read(&record) {
             self.env.events.push_back(Event::Read { operation: id, result: Err(error) });
             return id;
         }
         let read = Read::new(&mut self.env, now, id, record, options);
         self.start(now, id, options.timeout, 0, Operation::Read(Box::new(read)));
+        id
+    }
+
+    /// Starts a read of some items of a list, and of the list that was put if `with_base`; [`Event::Items`] tells its end.
+    ///
+    /// However long the list, no more travels and is held than a page, see [`ItemRange::bounded`].
+    pub fn items(
+        &mut self,
+        now: Now,
+        record: RecordId,
+        range: ItemRange,
+        with_base: bool,
+        options: ReadOptions,
+    ) -> OperationId {
+        let id = self.next_operation();
+        if let Err(error) = self.check_read(&record) {
+            self.env.events.push_back(Event::Items { operation: id, result: Err(error) });
+            return id;
+        }
+        let read = PageRead::new(&mut self.env, now, id, record, range.bounded(), with_base, options);
+        self.start(now, id, options.timeout, 0, Operation::Items(Box::new(read)));
         id
     }
 
@@ -281,8 +298,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// Takes note that the store has flushed: acknowledgements that waited for it go out.
     pub fn handle_flushed(&mut self, now: Now) {
         for after in self.env.release_flushed(now) {
-            if let AfterFlush::Own { operation, request, version } = after {
-                let kind = SignalKind::Durable { version };
+            if let AfterFlush::Own { operation, request, stored } = after {
+                let kind = SignalKind::Durable { stored };
                 let from = self.env.own_contact();
                 self.route(now, Owner::Operation(operation), Signal { from, request, kind });
             }
@@ -411,6 +428,18 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         }
     }
 
+    fn check_read(&self, record: &RecordId) -> Result<(), ReadError> {
+        let limits = &self.env.config.limits;
+        if record.name.len() > limits.name_bytes_max {
+            let (bytes, bytes_max) = (record.name.len(), limits.name_bytes_max);
+            return Err(ReadError::NameTooLong { bytes, bytes_max });
+        }
+        if self.operations.len() >= limits.operations_max {
+            return Err(ReadError::Busy { in_flight_max: limits.operations_max });
+        }
+        Ok(())
+    }
+
     fn check_write(&self, record: &RecordId, change: &Change) -> Result<(), WriteError> {
         let limits = &self.env.config.limits;
         if record.name.len() > limits.name_bytes_max {
@@ -470,6 +499,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             Operation::Read(read) => {
                 let result = read.advance(&mut self.env, now);
                 tell_read(&mut self.env, id, result)
+            }
+            Operation::Items(read) => {
+                let result = read.advance(&mut self.env, now);
+                tell_items(&mut self.env, id, result)
             }
             Operation::Scan(scan) => scan.advance(&mut self.env, now),
             Operation::Refresh(refresh) => {
@@ -583,6 +616,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                 let result = read.on_signal(&mut self.env, now, signal);
                 tell_read(&mut self.env, id, result)
             }
+            Operation::Items(read) => {
+                let result = read.on_signal(&mut self.env, now, signal);
+                tell_items(&mut self.env, id, result)
+            }
             Operation::Scan(scan) => scan.on_signal(&mut self.env, now, signal),
             Operation::Refresh(refresh) => {
                 let done = refresh.on_signal(&mut self.env, now, &signal);
@@ -612,6 +649,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                 let result = Err(read.expired());
                 tell_read(&mut self.env, id, Some(result));
             }
+            Some(Operation::Items(read)) => {
+                let result = Err(read.expired());
+                tell_items(&mut self.env, id, Some(result));
+            }
             Some(Operation::Lookup(finder)) => tell_lookup(&mut self.env, id, &finder),
             Some(Operation::Scan(mut scan)) => scan.expire(&mut self.env),
             Some(Operation::Refresh(_)) => self.upkeep.refreshed(&mut self.env, now),
@@ -629,6 +670,16 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 fn tell_read<S, A: Address>(env: &mut Env<S, A>, operation: OperationId, result: Option<ReadResult>) -> bool {
     let done = result.is_some();
     env.events.extend(result.map(|result| Event::Read { operation, result }));
+    done
+}
+
+fn tell_items<S, A: Address>(
+    env: &mut Env<S, A>,
+    operation: OperationId,
+    result: Option<PageResult>,
+) -> bool {
+    let done = result.is_some();
+    env.events.extend(result.map(|result| Event::Items { operation, result }));
     done
 }
 

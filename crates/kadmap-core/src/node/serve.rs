@@ -1,11 +1,12 @@
 //! Answering other nodes, and this node's own share of its operations: what may enter the store and what leaves
 //! it.
 
-use super::env::{AfterFlush, Env, LARGE_BYTES};
+use super::env::{AfterFlush, Env, LARGE_BYTES, Large};
+use super::lists::check_trim;
 use super::requests::without_attempt;
 use crate::indexed::before;
 use crate::operation::Event;
-use crate::record::{Head, OVERHEAD_BYTES, Record, Shape, Stamp, Version};
+use crate::record::{Head, Item, Record, Shape, Stamp, Version};
 use crate::store::{RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
@@ -29,7 +30,7 @@ pub(super) struct MessageHead {
 
 /// A delta that entered the store.
 pub(super) struct Stored {
-    pub(super) version: Version,
+    pub(super) body: StoredBody,
     /// What the acknowledgement has to wait for.
     pub(super) ticket: Option<Ticket>,
 }
@@ -44,9 +45,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::FindNode(find) => self.serve_find_node(&find, &from.id),
             Request::Get(get) => self.serve_get(get, from.id, id),
             Request::Put(put) => match self.store_put(now, put) {
-                Ok(Stored { version, ticket: None }) => Response::Stored(StoredBody { version }),
-                Ok(Stored { version, ticket: Some(ticket) }) => {
-                    let response = Response::Stored(StoredBody { version });
+                Ok(Stored { body, ticket: None }) => Response::Stored(body),
+                Ok(Stored { body, ticket: Some(ticket) }) => {
+                    let response = Response::Stored(body);
                     let reply = AfterFlush::Reply { to: from.id, id, response };
                     self.after_flush.push_back((ticket, reply));
                     return;
@@ -57,6 +58,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Divide(divide) => self.serve_divide(from, &divide),
             Request::Fetch(fetch) => self.serve_fetch(from, &fetch),
             Request::Names(names) => Response::Names(self.names_here(now, &names)),
+            Request::Items(items) => self.serve_items(now, items, from.id, id),
             Request::Status(_) => Response::Status(self.status(now)),
             Request::Peers(peers) => self.serve_peers(&peers),
             Request::Leave(_) => {
@@ -87,7 +89,10 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         match self.store.merge(&id, put.delta) {
             Ok(merged) => {
                 self.observe(now, merged.head.newest);
-                Ok(Stored { version: merged.head.version, ticket: merged.ticket })
+                let Head { version, bytes, .. } = merged.head;
+                let bytes_max = self.config.limits.record_bytes_max;
+                let body = StoredBody { version, bytes: Some(bytes), bytes_max: Some(bytes_max) };
+                Ok(Stored { body, ticket: merged.ticket })
             }
             Err(error) => Err(self.storage_failed(&id, error)),
         }
@@ -180,19 +185,33 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         if head.bytes <= LARGE_BYTES {
             return self.found(&record_id);
         }
+        self.announce_large(from, id, Large::Record(record_id), head.bytes)
+    }
+
+    /// Says that a large answer comes with a later turn.
+    pub(super) fn announce_large(
+        &mut self,
+        from: NodeId,
+        id: RequestId,
+        large: Large,
+        bytes: u64,
+    ) -> Response<A> {
         let is_it =
             |to: &NodeId, request: RequestId| *to == from && without_attempt(request) == without_attempt(id);
         let already_announced = self.large_gets.iter().any(|(to, request, _)| is_it(to, *request));
         if !already_announced && self.large_gets.len() < LARGE_GETS_MAX {
-            self.large_gets.push_back((from, id, record_id));
+            self.large_gets.push_back((from, id, large));
         }
-        Response::Coming(Coming { bytes: head.bytes })
+        Response::Coming(Coming { bytes })
     }
 
     /// Sends the next of the large answers that were announced.
     pub(super) fn send_large_answer(&mut self, now: Now) {
-        if let Some((to, id, record)) = self.large_gets.pop_front() {
-            let response = self.found(&record);
+        if let Some((to, id, large)) = self.large_gets.pop_front() {
+            let response = match large {
+                Large::Record(record) => self.found(&record),
+                Large::Page(items) => self.page(now, &items),
+            };
             self.reply(now, to, id, response);
         }
     }
@@ -224,7 +243,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         NamesPage { entries: live.map(|(id, _)| entry(id)).collect(), more, last }
     }
 
-    fn head_here(&mut self, id: &RecordId) -> Result<Option<Head>, Refusal> {
+    pub(super) fn head_here(&mut self, id: &RecordId) -> Result<Option<Head>, Refusal> {
         self.store.head(id).or_else(|error| match error {
             StoreError::Damaged => {
                 self.storage_failed(id, error);
@@ -235,7 +254,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     }
 
     /// Reports a store's error; a damaged record is fetched again from the swarm.
-    fn storage_failed(&mut self, id: &RecordId, error: StoreError) -> Refusal {
+    pub(super) fn storage_failed(&mut self, id: &RecordId, error: StoreError) -> Refusal {
         let event = match error {
             StoreError::Rejected { reason } => return Refusal::Rejected { reason },
             StoreError::Damaged => Event::Damaged { record: id.clone() },
@@ -257,7 +276,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         head: Head,
     ) -> Result<(), Refusal> {
         self.check_clock(now, delta)?;
-        self.check_size(id, delta, &head)?;
+        self.check_size(id, delta, mode, &head)?;
         if mode == PutMode::Replicate {
             return Ok(());
         }
@@ -269,6 +288,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         {
             return Err(Refusal::Conflict { found: head.version });
         }
+        if mode == PutMode::Trim {
+            return check_trim(now, delta, &head);
+        }
         if let Some(base) = delta.base()
             && base.stamp < head.newest
         {
@@ -279,7 +301,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
 
     fn check_items(&mut self, now: Now, id: &RecordId, delta: &Record, head: &Head) -> Result<(), Refusal> {
         for item in delta.items() {
-            if item.stamp < head.base_stamp {
+            let removes = item.field.is_none() && item.payload.is_none();
+            if item.stamp < head.base_stamp && !removes {
                 return Err(Refusal::Superseded { newest: head.base_stamp });
             }
             let wanted = if item.field.is_some() { Shape::Map } else { Shape::List };
@@ -299,43 +322,17 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     }
 
     fn check_clock(&self, now: Now, delta: &Record) -> Result<(), Refusal> {
-        let stamps =
-            delta.base().map(|base| base.stamp).into_iter().chain(delta.items().map(|item| item.stamp));
-        let newest_ms = stamps.max().unwrap_or_default().unix_ms();
+        let written_ms = |item: &Item| {
+            // The tombstone of an appended item carries the time of its removal.
+            let removed_ms = if item.payload.is_none() { item.death_ms() } else { None };
+            item.stamp.unix_ms().max(removed_ms.unwrap_or(0))
+        };
+        let base_ms = delta.base().map_or(0, |base| base.stamp.unix_ms());
+        let newest_ms = delta.items().map(written_ms).fold(base_ms, u64::max);
         let ahead_ms = newest_ms.saturating_sub(now.unix_ms);
         let ahead_ms_max = self.config.clock_drift_max.as_millis() as u64;
         if ahead_ms > ahead_ms_max {
             return Err(Refusal::ClockAhead { ahead_ms, ahead_ms_max });
-        }
-        Ok(())
-    }
-
-    fn check_size(&self, id: &RecordId, delta: &Record, head: &Head) -> Result<(), Refusal> {
-        let limits = &self.config.limits;
-        let too_large =
-            |bytes: usize, max: usize| Refusal::TooLarge { bytes: bytes as u64, bytes_max: max as u64 };
-        if id.name.len() > limits.name_bytes_max {
-            return Err(too_large(id.name.len(), limits.name_bytes_max));
-        }
-        let base = delta.base().map_or(0, |base| base.bytes());
-        let largest = delta.items().map(|item| item.bytes()).chain([base]).max().unwrap_or(0);
-        if largest > limits.value_bytes_max {
-            return Err(too_large(largest, limits.value_bytes_max));
-        }
-        let added = if delta.base().is_some() { base + OVERHEAD_BYTES } else { 0 }
-            + delta.items().map(|item| item.bytes() + OVERHEAD_BYTES).sum::<usize>();
-        let kept = if delta.base().is_some() { 0 } else { head.bytes };
-        let bytes = kept + added as u64;
-        if bytes > limits.record_bytes_max {
-            return Err(Refusal::TooLarge { bytes, bytes_max: limits.record_bytes_max });
-        }
-        // A tombstone makes room in time, but only where there is something to bury.
-        let only_buries = delta.items().len() == 0 && delta.base().is_some_and(|base| base.payload.is_none());
-        if !only_buries || head.version.is_absent() {
-            let stored = self.store.usage().bytes + id.name.len() as u64;
-            if stored.saturating_add(added as u64) > limits.store_bytes_max {
-                return Err(Refusal::Full { bytes_max: limits.store_bytes_max });
-            }
         }
         Ok(())
     }

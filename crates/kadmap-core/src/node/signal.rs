@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::Contact;
-use crate::record::Version;
-use crate::wire::{RequestId, Response};
+use crate::wire::{RequestId, Response, Stored};
 
 /// News of one request.
 #[derive(Debug, Clone)]
@@ -27,7 +26,7 @@ pub(super) enum SignalKind<A> {
     /// It was given up.
     Silent,
     /// This node's own store has made its share durable.
-    Durable { version: Version },
+    Durable { stored: Stored },
 }
 
 impl<A> SignalKind<A> {

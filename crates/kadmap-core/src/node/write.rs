@@ -9,18 +9,23 @@ use super::replicas::{Replicas, State};
 use super::requests::Owner;
 use super::serve::Stored;
 use super::signal::{Signal, SignalKind};
-use crate::operation::{Change, Event, OperationId, ReadOptions, WriteError, WriteOptions, WriteOutcome};
-use crate::record::{Base, Item, Record, Shape, Stamp, Version};
+use crate::operation::{
+    Change, Event, OperationId, ReadOptions, RecordSize, WriteError, WriteOptions, WriteOutcome,
+};
+use crate::record::{Base, Codec, Item, Payload, Record, Shape, Stamp, Version};
 use crate::store::{RecordId, RecordStore};
-use crate::wire::{Put, PutMode, Refusal, Request, RequestId, Response};
+use crate::wire::{Put, PutMode, Refusal, Request, RequestId, Response, Stored as StoredBody};
 use crate::{Address, Consistency, Contact, Now};
 
 /// Times a write is stamped again because something newer was there. Each time its clock learns of the newer
 /// stamp, so more than a few mean that somebody writes without pause.
 const RESTAMPS_MAX: u32 = 16;
 
+/// The list that stands below the items of one that was trimmed.
+const EMPTY_LIST: &str = "[]";
+
 /// What a replica said to the delta.
-type Answer = Result<Version, Refusal>;
+type Answer = Result<StoredBody, Refusal>;
 
 /// A put, delete, append or field write under way.
 pub(super) struct Write<A: Address> {
@@ -177,14 +182,14 @@ impl<A: Address> Write<A> {
         let Some(state) = replicas.asked_mut(&signal.from.id, signal.request) else { return };
         match signal.kind {
             SignalKind::Answer { response: Response::Stored(stored), .. } => {
-                *state = State::Done(Ok(stored.version));
+                *state = State::Done(Ok(stored));
             }
             SignalKind::Answer { response: Response::Refused(refusal), .. } => {
                 *state = State::Done(Err(refusal));
             }
             SignalKind::Answer { .. } | SignalKind::Silent | SignalKind::Lost => *state = State::Silent,
             SignalKind::Slow => *state = State::Waiting { request: signal.request, slow: true },
-            SignalKind::Durable { version } => *state = State::Done(Ok(version)),
+            SignalKind::Durable { stored } => *state = State::Done(Ok(stored)),
         }
     }
 
@@ -219,7 +224,8 @@ impl<A: Address> Write<A> {
     }
 
     fn send_to<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>) {
-        let put = self.put(PutMode::Publish);
+        let mode = if matches!(self.change, Change::Trim { .. }) { PutMode::Trim } else { PutMode::Publish };
+        let put = self.put(mode);
         let state = if to.id == env.own {
             self.store_here(env, now, put)
         } else {
@@ -233,10 +239,10 @@ impl<A: Address> Write<A> {
 
     fn store_here<S: RecordStore>(&self, env: &mut Env<S, A>, now: Now, put: Put) -> State<Answer> {
         match env.store_put(now, put) {
-            Ok(Stored { version, ticket: None }) => State::Done(Ok(version)),
-            Ok(Stored { version, ticket: Some(ticket) }) => {
+            Ok(Stored { body, ticket: None }) => State::Done(Ok(body)),
+            Ok(Stored { body: stored, ticket: Some(ticket) }) => {
                 let request: RequestId = self.restamps;
-                let after = AfterFlush::Own { operation: self.id, request, version };
+                let after = AfterFlush::Own { operation: self.id, request, stored };
                 env.after_flush.push_back((ticket, after));
                 State::Waiting { request, slow: false }
             }
@@ -296,7 +302,7 @@ impl<A: Address> Write<A> {
     }
 
     fn put(&self, mode: PutMode) -> Put {
-        let if_newest = self.if_newest.filter(|_| mode == PutMode::Publish);
+        let if_newest = self.if_newest.filter(|_| mode != PutMode::Replicate);
         Put {
             key: self.record.key,
             name: self.record.name.clone(),
@@ -310,6 +316,7 @@ impl<A: Address> Write<A> {
         let mut outcome = WriteOutcome {
             stamp: self.stamp,
             version: Version::ABSENT,
+            size: None,
             acks: Vec::with_capacity(need),
             need,
             replicas: responsible,
@@ -319,9 +326,10 @@ impl<A: Address> Write<A> {
         let Some(replicas) = &self.replicas else { return outcome };
         for (contact, answer) in replicas.answers() {
             match answer {
-                Ok(version) => {
+                Ok(stored) => {
                     outcome.acks.push(contact.id);
-                    outcome.version = *version;
+                    outcome.version = stored.version;
+                    outcome.size = fuller(outcome.size, stored);
                 }
                 Err(refusal) => outcome.refused.push((contact.id, refusal.clone())),
             }
@@ -364,5 +372,16 @@ fn delta_of(change: &Change, options: &WriteOptions, stamp: Stamp) -> Record {
         Change::Append { payload } => item(None, Some(payload)),
         Change::PutField { field, payload } => item(Some(field), Some(payload)),
         Change::DeleteField { field } => item(Some(field), None),
+        Change::Remove { stamp: removed } => Item::removed(removed, stamp.unix_ms()).into(),
+        Change::Trim { up_to } => {
+            let payload = Some(Payload::new(Codec::Json, EMPTY_LIST));
+            Base { stamp: up_to, shape: Shape::List, payload, expires_ms: None }.into()
+        }
     }
+}
+
+/// The size that is nearer to its limit: what was known, or what another replica says.
+fn fuller(known: Option<RecordSize>, stored: &StoredBody) -> Option<RecordSize> {
+    let told = stored.bytes.zip(stored.bytes_max).map(|(bytes, bytes_max)| RecordSize { bytes, bytes_max });
+    known.into_iter().chain(told).max_by_key(|size| (size.percent(), size.bytes))
 }

@@ -1,5 +1,7 @@
 //! The two things a record is made of: its base value and its items.
 
+use std::cmp::Ordering;
+
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
@@ -63,6 +65,9 @@ pub enum ItemId {
 
 /// One appended item of a list or one field of a map.
 ///
+/// Of two states of one item the greater counts: the one with the higher stamp; of the same stamp the removed one, and of
+/// two removals the later.
+///
 /// ```
 /// use kadmap_core::{Codec, Item, ItemId, Payload, Stamp};
 /// let item = Item {
@@ -73,10 +78,10 @@ pub enum ItemId {
 /// };
 /// assert_eq!(item.id(), ItemId::Appended(item.stamp));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Item {
-    /// When and by whom it was written. First, so that the derived order is by stamp.
+    /// When and by whom it was written; the removal of an appended item keeps that item's stamp.
     #[n(0)]
     pub stamp: Stamp,
     /// The field's name; `None` for an appended item.
@@ -85,12 +90,49 @@ pub struct Item {
     /// The value; `None` is a tombstone.
     #[n(2)]
     pub payload: Option<Payload>,
-    /// Milliseconds since 1970 from which the item is no longer there; `None` for never.
+    /// Milliseconds since 1970 from which the item is no longer there; `None` for never. In the tombstone of an appended
+    /// item the time of its removal.
     #[n(3)]
     pub expires_ms: Option<u64>,
 }
 
+impl Ord for Item {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let written = (self.stamp, &self.field).cmp(&(other.stamp, &other.field));
+        let removed = || self.payload.is_none().cmp(&other.payload.is_none());
+        let rest = || (&self.payload, self.expires_ms).cmp(&(&other.payload, other.expires_ms));
+        written.then_with(removed).then_with(rest)
+    }
+}
+
+impl PartialOrd for Item {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Item {
+    /// What removing the appended item with this stamp leaves; its grace counts from `unix_ms`.
+    ///
+    /// ```
+    /// use kadmap_core::{Clock, Item};
+    /// let stamp = Clock::new(1).stamp(1_000);
+    /// assert_eq!(Item::removed(stamp, 5_000).death_ms(), Some(5_000));
+    /// ```
+    pub fn removed(stamp: Stamp, unix_ms: u64) -> Self {
+        Self { stamp, field: None, payload: None, expires_ms: Some(unix_ms) }
+    }
+
+    /// When it stopped being readable: its expiry, or for a tombstone the time of the removal, which no clock puts before
+    /// the write.
+    pub fn death_ms(&self) -> Option<u64> {
+        match (&self.payload, &self.field) {
+            (Some(_), _) => self.expires_ms,
+            (None, Some(_)) => Some(self.stamp.unix_ms()),
+            (None, None) => Some(self.expires_ms.unwrap_or(0).max(self.stamp.unix_ms())),
+        }
+    }
+
     /// What tells this item from the others of its record.
     pub fn id(&self) -> ItemId {
         match &self.field {

@@ -9,14 +9,17 @@
 pub(crate) mod cbor_bytes;
 mod item;
 mod payload;
+mod range;
 mod stamp;
 mod version;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 pub use item::{Base, Item, ItemId};
 pub use payload::{Codec, Payload, Shape};
-pub use stamp::{Clock, Stamp};
+pub use range::{ItemPage, ItemRange};
+pub use stamp::{Clock, ParseStampError, Stamp};
 pub use version::{ParseVersionError, Version};
 
 /// Bytes that a record, a base or an item costs beside its payload, for limits and accounting: measured as the
@@ -163,6 +166,14 @@ impl Record {
         self.items.get(id)
     }
 
+    /// The appended items of a range, tombstones included, as far as it is bounded.
+    pub fn items_in(&self, range: &ItemRange) -> ItemPage {
+        let Some(span) = range.span() else { return ItemPage::default() };
+        let items = self.items.range(span).map(|(_, item)| Ok::<_, Infallible>(item.clone()));
+        let page = if range.newest_first { range.fill(items.rev()) } else { range.fill(items) };
+        page.unwrap_or_else(|never| match never {})
+    }
+
     /// The record's base and items, taken apart.
     pub fn into_parts(self) -> (Option<Base>, impl ExactSizeIterator<Item = Item>) {
         (self.base, self.items.into_values())
@@ -266,9 +277,9 @@ pub fn base_death_ms(base: &Base) -> Option<u64> {
     if base.payload.is_none() { Some(base.stamp.unix_ms()) } else { base.expires_ms }
 }
 
-/// When an item stopped being readable: its expiry, or for a tombstone the time of the removal.
+/// As [`Item::death_ms`].
 pub fn item_death_ms(item: &Item) -> Option<u64> {
-    if item.payload.is_none() { Some(item.stamp.unix_ms()) } else { item.expires_ms }
+    item.death_ms()
 }
 
 impl<C> minicbor::Encode<C> for Record {

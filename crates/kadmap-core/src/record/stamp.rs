@@ -1,9 +1,14 @@
 //! When and by whom something was written: a hybrid logical clock with a writer's tag.
 
+use std::fmt;
+use std::str::FromStr;
+
 use minicbor::{Decode, Encode};
 
 /// Bits of a stamp's time that count operations within one millisecond.
 const COUNTER_BITS: u32 = 16;
+/// Hexadecimal digits of each half of a stamp's text.
+const HALF_DIGITS: usize = 16;
 
 /// The unique, totally ordered mark of one write.
 ///
@@ -33,9 +38,34 @@ impl Stamp {
     /// The smallest stamp; below everything that a clock hands out.
     pub const MIN: Self = Self { time: 0, writer: 0 };
 
+    /// The largest stamp; above everything that a clock hands out.
+    pub const MAX: Self = Self { time: u64::MAX, writer: u64::MAX };
+
     /// The millisecond part of the stamp's time.
     pub const fn unix_ms(self) -> u64 {
         self.time >> COUNTER_BITS
+    }
+
+    /// The largest stamp of the milliseconds before this one; [`Stamp::MIN`] when there are none.
+    ///
+    /// ```
+    /// use kadmap_core::{Clock, Stamp};
+    /// let stamp = Clock::new(7).stamp(1_000);
+    /// assert!(Stamp::before_ms(1_000) < stamp && stamp < Stamp::before_ms(1_001));
+    /// ```
+    pub fn before_ms(unix_ms: u64) -> Self {
+        let first = unix_ms.min(u64::MAX >> COUNTER_BITS) << COUNTER_BITS;
+        first.checked_sub(1).map_or(Self::MIN, |time| Self { time, writer: u64::MAX })
+    }
+
+    /// The next stamp in order; itself at the end.
+    pub fn successor(self) -> Self {
+        Self::from_bytes(u128::from_be_bytes(self.to_bytes()).saturating_add(1).to_be_bytes())
+    }
+
+    /// The stamp before in order; itself at the beginning.
+    pub fn predecessor(self) -> Self {
+        Self::from_bytes(u128::from_be_bytes(self.to_bytes()).saturating_sub(1).to_be_bytes())
     }
 
     /// The stamp as 16 bytes, in an order that sorts as the stamps do.
@@ -48,6 +78,45 @@ impl Stamp {
         let all = u128::from_be_bytes(bytes);
         Self { time: (all >> 64) as u64, writer: all as u64 }
     }
+}
+
+impl fmt::Display for Stamp {
+    /// Time and writer in hexadecimal, in an order that sorts as the stamps do: an item's id as users see it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{:016x}", self.time, self.writer)
+    }
+}
+
+impl FromStr for Stamp {
+    type Err = ParseStampError;
+
+    fn from_str(text: &str) -> Result<Self, ParseStampError> {
+        let malformed = || ParseStampError { text: text.to_owned() };
+        let half = |digits: &str| {
+            let is_half = digits.len() == HALF_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            is_half.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+        };
+        let (time, writer) = text.split_once('-').ok_or_else(malformed)?;
+        match (half(time), half(writer)) {
+            (Some(time), Some(writer)) => Ok(Self { time, writer }),
+            _ => Err(malformed()),
+        }
+    }
+}
+
+/// Why a text is not the id of an item.
+///
+/// ```
+/// let error = "4".parse::<kadmap_core::Stamp>().unwrap_err();
+/// assert!(error.to_string().starts_with("'4' is not an item's id"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{text}' is not an item's id: expected two times 16 hexadecimal digits with a dash, as items shows them"
+)]
+pub struct ParseStampError {
+    /// The text as given.
+    pub text: String,
 }
 
 /// The source of one writer's stamps.
@@ -103,6 +172,20 @@ mod tests {
             let stamp = |(time, writer)| Stamp { time, writer };
             prop_assert_eq!(stamp(a).cmp(&stamp(b)), stamp(a).to_bytes().cmp(&stamp(b).to_bytes()));
             prop_assert_eq!(Stamp::from_bytes(stamp(a).to_bytes()), stamp(a));
+            prop_assert_eq!(stamp(a).cmp(&stamp(b)), stamp(a).to_string().cmp(&stamp(b).to_string()));
+            prop_assert_eq!(stamp(a).to_string().parse(), Ok(stamp(a)));
+        }
+
+        #[test]
+        fn neighbours_have_nothing_between_them(a in any::<(u64, u64)>()) {
+            let stamp = Stamp { time: a.0, writer: a.1 };
+            prop_assert!(stamp == Stamp::MAX || stamp.successor().predecessor() == stamp);
+            prop_assert!(stamp == Stamp::MAX || stamp.successor() > stamp);
+        }
+
+        #[test]
+        fn any_text_is_an_id_or_refused(text in ".{0,40}") {
+            prop_assert!(text.parse::<Stamp>().map_or(true, |stamp| stamp.to_string() == text.to_lowercase()));
         }
     }
 }

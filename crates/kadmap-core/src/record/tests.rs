@@ -42,6 +42,19 @@ fn any_record() -> impl Strategy<Value = Record> {
         .prop_map(|(base, items)| Record::from_parts(base, items))
 }
 
+/// A list as writers make it: each item appended once under its own stamp, some of them removed.
+fn any_history() -> impl Strategy<Value = Record> {
+    let appended = |number: u64| {
+        let payload = Some(Payload::new(Codec::Json, number.to_string()));
+        Item { stamp: Stamp { time: number << 16, writer: 1 }, field: None, payload, expires_ms: None }
+    };
+    let item = (1u64..4, prop::option::of(1u64..4)).prop_map(move |(number, removed)| match removed {
+        Some(at) => Item::removed(appended(number).stamp, at),
+        None => appended(number),
+    });
+    prop::collection::vec(item, 0..4).prop_map(|items| Record::from_parts(None, items))
+}
+
 fn merged(mut a: Record, b: &Record) -> Record {
     a.merge(b.clone());
     a
@@ -107,6 +120,51 @@ proptest! {
                 prop_assert!(a.expire(at, grace));
             }
         }
+    }
+
+    #[test]
+    fn of_one_item_the_removed_state_stays_whatever_the_order(
+        stamp in any_stamp(), payload in any_payload(), removals in prop::collection::vec(0u64..40, 1..4)
+    ) {
+        let present = Item { stamp, field: None, payload, expires_ms: None };
+        let removed = removals.iter().map(|&at| Record::from(Item::removed(stamp, at)));
+        let mut record = Record::from(present.clone());
+        removed.for_each(|removal| _ = record.merge(removal));
+        prop_assert!(present.payload.is_none() || !record.merge(present.into()));
+        let last = removals.iter().max().unwrap();
+        let grace_ms = 5;
+        prop_assert!(!record.is_live(0));
+        prop_assert_eq!(record.next_expiry_ms(grace_ms), Some(stamp.unix_ms().max(*last) + grace_ms));
+    }
+
+    #[test]
+    fn whoever_has_the_same_version_has_the_same_items(
+        one in any_history(), other in any_history()
+    ) {
+        prop_assert_eq!(one.head().version == other.head().version, one == other);
+    }
+
+    #[test]
+    fn pages_of_any_size_from_either_end_make_the_whole_list(
+        record in any_record(), items_max in 1usize..4, bytes_max in 0usize..400, newest_first: bool
+    ) {
+        let mut range = ItemRange { newest_first, items_max, bytes_max, ..ItemRange::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = record.items_in(&range);
+            prop_assert!(!page.items.is_empty() || page.next.is_none());
+            prop_assert!(page.items.len() <= items_max);
+            let within = |range: ItemRange| page.items.iter().all(|item| range.contains(item.stamp));
+            prop_assert!(within(page.next.map_or(range, |next| range.ending_before(next))));
+            found.extend(page.items);
+            let Some(next) = page.next else { break };
+            range = range.starting_at(next);
+        }
+        let mut whole: Vec<_> = record.items().filter(|item| item.field.is_none()).cloned().collect();
+        if newest_first {
+            whole.reverse();
+        }
+        prop_assert_eq!(found, whole);
     }
 
     #[test]

@@ -12,6 +12,7 @@ const VERSION_BYTES: usize = 16;
 const BASE_TAG: u8 = 0;
 const APPENDED_TAG: u8 = 1;
 const FIELD_TAG: u8 = 2;
+const REMOVED_TAG: u8 = 3;
 
 /// The state of a record in 16 bytes: equal versions mean equal records.
 ///
@@ -43,9 +44,17 @@ impl Version {
 
     /// Adds an item, or takes it out again: both are the same operation.
     pub fn toggle_item(&mut self, item: &Item) {
+        let stamp = item.stamp.to_bytes();
         // Tags of their own: an appended item and a nameless field under one stamp would cancel each other out.
-        let (tag, field) = item.field.as_deref().map_or((APPENDED_TAG, &[][..]), |field| (FIELD_TAG, field));
-        self.toggle(tag, &item.stamp.to_bytes(), field);
+        match (&item.field, &item.payload) {
+            (Some(field), _) => self.toggle(FIELD_TAG, &stamp, field),
+            (None, Some(_)) => self.toggle(APPENDED_TAG, &stamp, &[]),
+            // A removal keeps the item's stamp, so what tells the two apart, and one removal from another, is its time.
+            (None, None) => {
+                let at = item.expires_ms.map(u64::to_be_bytes);
+                self.toggle(REMOVED_TAG, &stamp, at.as_ref().map_or(&[], |at| at.as_slice()));
+            }
+        }
     }
 
     /// The version as bytes, most significant first.

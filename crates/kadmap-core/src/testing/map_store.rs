@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::record::{Head, ItemId, Record, Stamp};
+use crate::record::{Base, Head, ItemId, ItemPage, ItemRange, Record, Stamp};
 use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket, Usage};
 
 /// Records in a map; durable at once, heads computed anew each time.
@@ -41,6 +41,14 @@ impl RecordStore for MapStore {
 
     fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError> {
         Ok(self.records.get(id).cloned())
+    }
+
+    fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        Ok(self.records.get(id).and_then(|record| record.base().cloned()))
+    }
+
+    fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        Ok(self.records.get(id).map(|record| record.items_in(range)).unwrap_or_default())
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

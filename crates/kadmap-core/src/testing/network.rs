@@ -217,6 +217,7 @@ impl Network {
         self.wait_for(index, |event| match event {
             Event::Written { operation, .. }
             | Event::Read { operation, .. }
+            | Event::Items { operation, .. }
             | Event::LookedUp { operation, .. }
             | Event::Scanned { operation, .. }
             | Event::Answered { operation, .. }

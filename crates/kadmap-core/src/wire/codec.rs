@@ -90,6 +90,7 @@ kinds! { Request [], request_kind, encode_request, decode_request:
     0x0a => Compare,
     0x0b => Divide,
     0x0c => Fetch,
+    0x0d => Items,
 }
 
 kinds! { Response [A], response_kind, encode_response, decode_response:
@@ -104,6 +105,8 @@ kinds! { Response [A], response_kind, encode_response, decode_response:
     0x8a => Sums,
     0x8b => Parts,
     0x8c => Fetching,
+    0x8d => Page,
+    0x8e => PageSummary,
     0x90 => Summary,
     0x91 => Refused,
     0x92 => Coming,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use super::repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};
+use super::{Items, Page, PageSummary};
 use crate::record::{Record, Shape, Stamp, Version};
 use crate::{Address, Contact, Key, NodeId};
 
@@ -62,6 +63,8 @@ pub enum Request {
     Fetch(Fetch),
     /// Which names do you hold in this range?
     Names(Names),
+    /// Which items do you hold in this stretch of a list?
+    Items(Items),
     /// How are you?
     Status(Empty),
     /// Whom do you know at all?
@@ -95,6 +98,10 @@ pub enum Response<A = SocketAddr> {
     Fetching(Fetching),
     /// To [`Request::Names`].
     Names(NamesPage),
+    /// To [`Request::Items`] with [`Want::Record`].
+    Page(Page),
+    /// To [`Request::Items`] with [`Want::Summary`].
+    PageSummary(PageSummary),
     /// To [`Request::Status`].
     Status(StatusReport),
     /// To [`Request::Peers`].
@@ -205,6 +212,9 @@ pub enum PutMode {
     /// A copy from another holder: merged, whatever is there.
     #[n(1)]
     Replicate,
+    /// A new floor of a list, below which nothing is there any more: a base that may stand below items.
+    #[n(2)]
+    Trim,
 }
 
 /// Asks to merge a delta into a record.
@@ -229,12 +239,18 @@ pub struct Put {
 }
 
 /// What a put left.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 #[cbor(map)]
 pub struct Stored {
     /// The record's state after it.
     #[n(0)]
     pub version: Version,
+    /// Payload and upkeep bytes of the record after it; `None` when the node does not say.
+    #[n(1)]
+    pub bytes: Option<u64>,
+    /// Bytes that the record may have there.
+    #[n(2)]
+    pub bytes_max: Option<u64>,
 }
 
 /// Why a node does not hold what it was asked to hold.
@@ -310,6 +326,19 @@ pub enum Refusal {
         /// What it said.
         #[n(0)]
         reason: String,
+    },
+    /// The record with all its items would be over the limit of the storing node.
+    #[error(
+        "the record would come to {bytes} bytes, this node takes {bytes_max}: trim it or use another key"
+    )]
+    #[n(9)]
+    RecordFull {
+        /// What it would come to.
+        #[n(0)]
+        bytes: u64,
+        /// The limit.
+        #[n(1)]
+        bytes_max: u64,
     },
     /// The node has just started and is still reading what it holds; ask again in a moment.
     #[error("the node is still reading its records")]

@@ -5,10 +5,12 @@
 //! Unknown fields are skipped, an unknown kind of request is answered with [`Response::Unsupported`].
 
 mod codec;
+mod list;
 mod message;
 mod repair;
 
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode, encoded_bytes};
+pub use list::{Items, Page, PageSummary};
 pub use message::{
     Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
     PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored,

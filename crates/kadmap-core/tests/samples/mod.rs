@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Body, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Message, NameEntry, Names,
-    NamesPage, Nodes, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, Response,
-    StatusReport, Stored, Summary, Sums, Want, WireContact,
+    Body, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Items, Message, NameEntry,
+    Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, Refusal, Request,
+    Response, StatusReport, Stored, Summary, Sums, Want, WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
@@ -34,6 +34,22 @@ fn requests() -> Vec<(&'static str, Request)> {
     let ranges = PrefixList(vec![half, Prefix::new(u128::MAX, 7)]);
     let some = [1, 1, 2, 1, 5, 5, 0, 0, 0, 0, 0, 0, 0, 9];
     let wanted: Bytes = some.into_iter().chain([0, 0]).collect();
+    let trim = base(Some(Payload::new(Codec::Json, "[]")), Shape::List).into();
+    let mut removal = items()[1].clone();
+    removal.expires_ms = Some(UNIX_MS + 1_000);
+    let page = Items {
+        key: key(),
+        name: "colour".into(),
+        want: Want::Record,
+        from: Stamp::MIN,
+        to: Stamp::MAX,
+        newest_first: false,
+        items_max: 512,
+        bytes_max: 65_536,
+        with_base: true,
+    };
+    let summary =
+        Items { want: Want::Summary, from: stamp(3), newest_first: true, with_base: false, ..page.clone() };
     vec![
         ("request_ping", Request::Ping(Ping { payload: "hello".into() })),
         ("request_find_node", Request::FindNode(FindNode { target: key(), count: 20 })),
@@ -42,6 +58,10 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("request_put", Request::Put(put(PutMode::Publish, value, Some(stamp(7))))),
         ("request_put_items", Request::Put(put(PutMode::Replicate, Record::from_parts(None, items()), None))),
         ("request_put_tombstone", Request::Put(put(PutMode::Publish, base(None, Shape::Value).into(), None))),
+        ("request_put_trim", Request::Put(put(PutMode::Trim, trim, None))),
+        ("request_put_removal", Request::Put(put(PutMode::Publish, removal.into(), None))),
+        ("request_items", Request::Items(page)),
+        ("request_items_summary", Request::Items(summary)),
         ("request_names", Request::Names(names(None))),
         ("request_names_after", Request::Names(names(Some("colour".into())))),
         (
@@ -81,11 +101,27 @@ fn responses() -> Vec<(&'static str, Response)> {
         info: "{\"rack\": 7}".into(),
         value_bytes_max: 1_048_576,
     };
+    let [first, removed, _] = items();
+    let page = Page {
+        record: version,
+        shape: Some(Shape::List),
+        base_stamp: stamp(1),
+        part: Record::from_parts(record.base().cloned(), [first, removed]),
+        next: Some(stamp(5)),
+    };
     vec![
         ("response_pong", Response::Pong(Ping { payload: "hello".into() })),
         ("response_nodes", Response::Nodes(Nodes { contacts: vec![v4(), v6()] })),
         ("response_found", Response::Found(Found { version, record })),
-        ("response_stored", Response::Stored(Stored { version })),
+        ("response_page", Response::Page(page.clone())),
+        ("response_page_absent", Response::Page(Page::default())),
+        ("response_page_summary", Response::PageSummary(page.summary())),
+        ("response_page_summary_absent", Response::PageSummary(Page::default().summary())),
+        ("response_stored", Response::Stored(Stored { version, ..Stored::default() })),
+        (
+            "response_stored_size",
+            Response::Stored(Stored { version, bytes: Some(403), bytes_max: Some(67_108_864) }),
+        ),
         (
             "response_names",
             Response::Names(NamesPage {
@@ -119,6 +155,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("refused_clock_ahead", Refusal::ClockAhead { ahead_ms: 60_000, ahead_ms_max: 10_000 }),
         ("refused_full", Refusal::Full { bytes_max: 1 << 32 }),
         ("refused_storage_failed", Refusal::StorageFailed),
+        ("refused_record_full", Refusal::RecordFull { bytes: 67_108_900, bytes_max: 67_108_864 }),
         ("refused_rejected", Refusal::Rejected { reason: "not on a Sunday".into() }),
         ("refused_starting", Refusal::Starting),
     ]

@@ -132,12 +132,12 @@ pub(crate) struct DiskFile {
     view: Mutex<Option<View>>,
 }
 
-type ReadTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+pub(super) type ReadTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// The tables that reads look at, as one commit left them.
-struct View {
+pub(super) struct View {
     heads: ReadTable,
-    parts: ReadTable,
+    pub(super) parts: ReadTable,
     deaths: ReadTable,
 }
 
@@ -218,7 +218,7 @@ impl DiskFile {
     }
 
     /// Reads what the last commit left.
-    fn read<T>(&self, call: impl FnOnce(&View) -> Result<T, redb::Error>) -> Result<T, Fault> {
+    pub(super) fn read<T>(&self, call: impl FnOnce(&View) -> Result<T, redb::Error>) -> Result<T, Fault> {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let read = match view.as_ref() {
             Some(view) => guarded(|| call(view)),

@@ -4,6 +4,7 @@ mod codec;
 mod file;
 mod flusher;
 mod head_cache;
+mod items;
 mod layer;
 mod open;
 mod reader;
@@ -17,17 +18,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kadmap_core::{
-    Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage, base_death_ms,
-    item_death_ms,
+    Base, Head, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
+    Ticket, Usage, base_death_ms, item_death_ms,
 };
 
 use crate::part::{Death, Part, parts_max};
 use crate::plan::{Change, Entry, plan};
 use crate::{Durability, StoreConfig};
 use codec::{Stored, Table, open_part, parts_prefix, read_part};
-use file::{DiskFile, Opener, Raw, plain_opener};
+use file::{BadRow, DiskFile, Opener, Raw, plain_opener};
 use flusher::{Notify, Shared};
 use head_cache::HeadCache;
+use items::Layers;
 use layer::Stray;
 pub use open::OpenError;
 use open::open_folder;
@@ -396,6 +398,28 @@ impl RecordStore for RedbStore {
         let Some(entry) = self.entry(id)? else { return Ok(None) };
         let record = self.reader().load(id, entry);
         self.or_set_aside(id, record).map(Some)
+    }
+
+    fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        let Some(entry) = self.entry(id)? else { return Ok(None) };
+        if entry.base_bytes.is_none() {
+            return Ok(None);
+        }
+        let base = self.reader().base(id).and_then(|base| base.map(Some).ok_or(StoreError::Damaged));
+        self.or_set_aside(id, base)
+    }
+
+    fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        let Some(entry) = self.entry(id)? else { return Ok(ItemPage::default()) };
+        // What the base hides may still be in the file, and there may be much of it.
+        let range = range.above(entry.head.base_stamp);
+        let page = {
+            let state = self.shared.lock();
+            let layers = std::iter::once(&state.active).chain(state.flushing.as_deref());
+            self.file.items(id, &range, &Layers::new(id, layers))
+        };
+        let page = page.map_err(|fault| self.reader().failed(&fault))?;
+        self.or_set_aside(id, page.map_err(|BadRow| StoreError::Damaged))
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

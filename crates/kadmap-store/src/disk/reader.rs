@@ -46,6 +46,13 @@ impl Reader<'_> {
         self.settle(self.file.part(id, part))
     }
 
+    pub(crate) fn base(&self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        match self.part(id, &Part::Base)? {
+            Some(Stored::Base(base)) => Ok(Some(base)),
+            _ => Ok(None),
+        }
+    }
+
     pub(crate) fn item(&self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
         match self.part(id, &Part::Item(item.clone()))? {
             Some(Stored::Item(item)) => Ok(Some(item)),
@@ -116,11 +123,8 @@ pub(crate) struct RecordParts<'a> {
 
 impl Parts for RecordParts<'_> {
     fn base(&mut self) -> Result<Option<Base>, StoreError> {
-        match self.reader.part(self.id, &Part::Base)? {
-            Some(Stored::Base(base)) => Ok(Some(base)),
-            // The head says that there is one.
-            _ => Err(StoreError::Damaged),
-        }
+        // The head says that there is one.
+        self.reader.base(self.id)?.map(Some).ok_or(StoreError::Damaged)
     }
 
     fn item(&mut self, id: &ItemId) -> Result<Option<Item>, StoreError> {

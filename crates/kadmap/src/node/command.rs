@@ -2,8 +2,8 @@
 
 use kadmap_core::wire::{PeerReport, Request, Response};
 use kadmap_core::{
-    AskError, Change, Contact, Key, LookupOutcome, OperationId, ReadError, ReadOptions, ReadOutcome,
-    RecordId, WriteError, WriteOptions, WriteOutcome,
+    AskError, Change, Contact, ItemRange, ItemsOutcome, Key, LookupOutcome, OperationId, ReadError,
+    ReadOptions, ReadOutcome, RecordId, WriteError, WriteOptions, WriteOutcome,
 };
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +34,13 @@ pub(crate) enum Command {
         record: RecordId,
         options: ReadOptions,
         reply: oneshot::Sender<Result<ReadOutcome, ReadError>>,
+    },
+    Items {
+        record: RecordId,
+        range: ItemRange,
+        with_base: bool,
+        options: ReadOptions,
+        reply: oneshot::Sender<Result<ItemsOutcome, ReadError>>,
     },
     Lookup {
         target: Key,

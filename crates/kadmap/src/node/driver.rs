@@ -219,6 +219,10 @@ impl Driver {
                 let operation = self.node.read(now, record, options);
                 self.waiters.insert(operation, Waiter::Read(reply));
             }
+            Command::Items { record, range, with_base, options, reply } => {
+                let operation = self.node.items(now, record, range, with_base, options);
+                self.waiters.insert(operation, Waiter::Items(reply));
+            }
             Command::Lookup { target, reply } => {
                 let operation = self.node.lookup(now, target);
                 self.waiters.insert(operation, Waiter::Lookup(reply));

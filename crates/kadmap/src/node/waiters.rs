@@ -1,6 +1,8 @@
 //! Who waits for which operation of the node.
 
-use kadmap_core::{Event, LookupOutcome, OperationId, ReadError, ReadOutcome, WriteError, WriteOutcome};
+use kadmap_core::{
+    Event, ItemsOutcome, LookupOutcome, OperationId, ReadError, ReadOutcome, WriteError, WriteOutcome,
+};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
@@ -10,6 +12,7 @@ use super::command::{Answer, ScanPage};
 pub(super) enum Waiter {
     Write(oneshot::Sender<Result<WriteOutcome, WriteError>>),
     Read(oneshot::Sender<Result<ReadOutcome, ReadError>>),
+    Items(oneshot::Sender<Result<ItemsOutcome, ReadError>>),
     Lookup(oneshot::Sender<LookupOutcome>),
     Answer(oneshot::Sender<Answer>),
     Scan(mpsc::UnboundedSender<ScanPage>),
@@ -38,6 +41,11 @@ impl Waiters {
             }
             Event::Read { operation, result } => {
                 if let Some(Waiter::Read(reply)) = self.by_operation.remove(&operation) {
+                    let _ = reply.send(result);
+                }
+            }
+            Event::Items { operation, result } => {
+                if let Some(Waiter::Items(reply)) = self.by_operation.remove(&operation) {
                     let _ = reply.send(result);
                 }
             }
