@@ -2,7 +2,10 @@
 
 use std::io::ErrorKind;
 
-use kadmap::{GetError, NodeId, PutError, ReadError, Refusal, StartError, Stopped, WriteError};
+use kadmap::{
+    AnnounceError, GetError, ListError, NodeId, PutError, ReadError, Refusal, StartError, Stopped, WriteError,
+};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
@@ -24,12 +27,13 @@ pub(crate) enum Raised {
     TooLarge,
     GetError,
     TooFewAnswers,
+    NoSuchItem,
     Stopped,
     ForkedError,
 }
 
 /// Name, bases and documentation of each exception; bases come before those that build on them, or are Python's own.
-const TREE: [(&str, &[&str], &str); 17] = [
+const TREE: [(&str, &[&str], &str); 18] = [
     ("KadmapError", &["Exception"], "Base of everything that kadmap raises by itself."),
     ("StartError", &["KadmapError"], "A node did not start; nothing is left running."),
     ("SettingError", &["StartError", "ValueError"], "A setting is out of its range."),
@@ -52,6 +56,7 @@ const TREE: [(&str, &[&str], &str); 17] = [
     ("TooLarge", &["PutError", "ValueError"], "Over a limit. bytes, bytes_max."),
     ("GetError", &["KadmapError"], "A read has no result."),
     ("TooFewAnswers", &["GetError"], "Fewer nodes than needed answered in time. answers, need."),
+    ("NoSuchItem", &["KadmapError", "LookupError"], "A list has no item of this id. id."),
     ("Stopped", &["KadmapError", "RuntimeError"], "The node has stopped; start a new one."),
     ("ForkedError", &["Stopped"], "The node belongs to the process that this one was forked from."),
     ("OperationTimeout", &["KadmapError", "TimeoutError"], "Something took longer than it was given."),
@@ -180,7 +185,9 @@ fn of_write(py: Python<'_>, text: String, error: WriteError) -> PyErr {
                     exception.setattr("found", found.to_string())
                 }),
                 Refusal::WrongShape { .. } => put_error(py, Raised::WrongShape, text, who, |_| Ok(())),
-                Refusal::TooLarge { bytes, bytes_max } => too_large(py, text, who, bytes, bytes_max),
+                Refusal::TooLarge { bytes, bytes_max } | Refusal::RecordFull { bytes, bytes_max } => {
+                    too_large(py, text, who, bytes, bytes_max)
+                }
                 _ => put_error(py, Raised::Refused, text, who, |_| Ok(())),
             }
         }
@@ -218,6 +225,33 @@ fn put_error(
         exception.setattr("silent", hex(&who.silent))?;
         set_more(exception)
     })
+}
+
+/// The exception for what was done to a list, or read of it.
+pub(crate) fn of_list(py: Python<'_>, error: ListError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        ListError::NotAList { .. } => put_error(py, Raised::WrongShape, text, Who::default(), |_| Ok(())),
+        ListError::NoSuchItem { id, .. } => {
+            Raised::NoSuchItem.with(py, text, |exception| exception.setattr("id", id.to_string()))
+        }
+        ListError::Read(error) => of_get(py, error.into()),
+        ListError::Write(error) => of_write(py, text, error),
+        ListError::Stopped(error) => of_stopped(error),
+        _ => Raised::KadmapError.error(text),
+    }
+}
+
+/// The exception for an announcement, or for asking who is announced.
+pub(crate) fn of_announcement(py: Python<'_>, error: AnnounceError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        AnnounceError::Ttl { .. } => PyValueError::new_err(text),
+        AnnounceError::Taken { .. } => put_error(py, Raised::WrongShape, text, Who::default(), |_| Ok(())),
+        AnnounceError::Put(error) => of_put(py, error),
+        AnnounceError::Get(error) => of_get(py, error),
+        _ => Raised::KadmapError.error(text),
+    }
 }
 
 /// The exception for a read.

@@ -12,6 +12,7 @@ mod command;
 mod errors;
 mod guard;
 mod guarded_message;
+mod lists;
 mod log;
 mod node;
 mod operation;
@@ -38,6 +39,7 @@ mod _kadmap {
     #[pymodule_export]
     use crate::{
         command::run_command,
+        lists::Announcement,
         log::set_log_level,
         node::Node,
         operation::Operation,

@@ -1,6 +1,7 @@
 //! A running node.
 #![expect(clippy::too_many_arguments, reason = "keyword arguments of Python, each with its default")]
 
+use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,10 @@ use crate::queue::Queue;
 use crate::results::host_of;
 use crate::runtime::RuntimeThread;
 use crate::scan::Scan;
-use crate::settings::{Options, seconds};
+use crate::settings::{Options, seconds, tuned};
 use crate::start::{Settings, Start};
 use crate::wait::block_at_most;
-use crate::{place, value};
+use crate::{lists, place, value};
 
 /// How long a stop waits for the socket to be closed: it takes milliseconds, unless the user's own code is in the way.
 const STOP_WAIT: Duration = Duration::from_secs(1);
@@ -258,6 +259,164 @@ impl Node {
         let dht = running.dht.clone();
         let read = async move { options.read(dht.read(name)).await };
         Way::new(queue, token)?.run(py, &running.runtime, read)
+    }
+
+    /// One page of a list: items as (id, expires_ms, value), the `after` of the next page, and whether anything is there.
+    #[pyo3(signature = (name, *, after=None, limit=512, place=None, timeout=None, consistency=None, queue=None,
+        token=0))]
+    fn items(
+        &self,
+        py: Python<'_>,
+        name: Vec<u8>,
+        after: Option<&str>,
+        limit: usize,
+        place: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        consistency: Option<&str>,
+        queue: Option<&Bound<'_, Queue>>,
+        token: u64,
+    ) -> PyResult<Py<PyAny>> {
+        let options = Options::new(place, timeout, consistency)?;
+        let running = self.0.here()?;
+        let dht = running.dht.clone();
+        let after = after.map(lists::item_id).transpose()?;
+        Way::new(queue, token)?.run(py, &running.runtime, lists::page(dht, name, after, limit, options))
+    }
+
+    /// Removes one item of a list by its id.
+    #[pyo3(signature = (name, id, *, place=None, timeout=None, consistency=None, queue=None, token=0))]
+    fn remove(
+        &self,
+        py: Python<'_>,
+        name: Vec<u8>,
+        id: &str,
+        place: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        consistency: Option<&str>,
+        queue: Option<&Bound<'_, Queue>>,
+        token: u64,
+    ) -> PyResult<Py<PyAny>> {
+        let options = Options::new(place, timeout, consistency)?;
+        let running = self.0.here()?;
+        let dht = running.dht.clone();
+        let remove = tuned!(options, dht.remove(name, lists::item_id(id)?));
+        Way::new(queue, token)?.run(py, &running.runtime, remove.into_future())
+    }
+
+    /// Drops the oldest of a list; None when there was nothing to drop.
+    #[pyo3(signature = (name, *, keep=None, up_to=None, since_ms=None, place=None, timeout=None, consistency=None,
+        queue=None, token=0))]
+    fn trim(
+        &self,
+        py: Python<'_>,
+        name: Vec<u8>,
+        keep: Option<u64>,
+        up_to: Option<&str>,
+        since_ms: Option<u64>,
+        place: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        consistency: Option<&str>,
+        queue: Option<&Bound<'_, Queue>>,
+        token: u64,
+    ) -> PyResult<Py<PyAny>> {
+        let options = Options::new(place, timeout, consistency)?;
+        let running = self.0.here()?;
+        let dht = running.dht.clone();
+        let trim = tuned!(options, dht.trim(name, lists::keep(keep, up_to, since_ms)?));
+        Way::new(queue, token)?.run(py, &running.runtime, trim.into_future())
+    }
+
+    /// Announces this node, or the one of the id, until the announcement is stopped or dropped.
+    #[pyo3(signature = (name, payload, *, id=None, ttl=None, place=None, timeout=None, consistency=None, queue=None,
+        token=0))]
+    fn announce(
+        &self,
+        py: Python<'_>,
+        name: Vec<u8>,
+        payload: &Bound<'_, PyAny>,
+        id: Option<&str>,
+        ttl: Option<f64>,
+        place: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        consistency: Option<&str>,
+        queue: Option<&Bound<'_, Queue>>,
+        token: u64,
+    ) -> PyResult<Py<PyAny>> {
+        let options = Options::new(place, timeout, consistency)?;
+        let running = self.0.here()?;
+        let dht = running.dht.clone();
+        let (id, payload) = (id.map(lists::node_id).transpose()?, value::of_python(payload)?);
+        let ttl = ttl.map(|ttl| seconds("ttl", ttl)).transpose()?;
+        let runtime = Arc::clone(&running.runtime);
+        Way::new(queue, token)?.run(py, &running.runtime, async move {
+            let announcement = lists::announce(dht, name, payload, id, ttl, options).await;
+            lists::Begun { announcement, runtime }
+        })
+    }
+
+    /// Announces this node, or the one of the id, without renewing it.
+    #[pyo3(signature = (name, payload, *, id=None, ttl=None, place=None, timeout=None, consistency=None, queue=None,
+        token=0))]
+    fn announce_once(
+        &self,
+        py: Python<'_>,
+        name: Vec<u8>,
+        payload: &Bound<'_, PyAny>,
+        id: Option<&str>,
+        ttl: Option<f64>,
+        place: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        consistency: Option<&str>,
+        queue: Option<&Bound<'_, Queue>>,
+        token: u64,
+    ) -> PyResult<Py<PyAny>> {
+        let options = Options::new(place, timeout, consistency)?;
+        let running = self.0.here()?;
+        let dht = running.dht.clone();
+        let (id, payload) = (id.map(lists::node_id).transpose()?, value::of_python(payload)?);
+        let ttl = ttl.map(|ttl| seconds("ttl", ttl)).transpose()?;
+        let announced = lists::announce_once(dht, name, payload, id, ttl, options);
+        Way::new(queue, token)?.run(py, &running.runtime, announced)
+    }
+
+    /// Withdraws what was announced for a node; that nothing was is no error.
+    #[pyo3(signature = (name, id=None, *, place=None, timeout=None, consistency=None, queue=None, token=0))]
+    fn withdraw(
+        &self,
+        py: Python<'_>,
+        name: Vec<u8>,
+        id: Option<&str>,
+        place: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        consistency: Option<&str>,
+        queue: Option<&Bound<'_, Queue>>,
+        token: u64,
+    ) -> PyResult<Py<PyAny>> {
+        let options = Options::new(place, timeout, consistency)?;
+        let running = self.0.here()?;
+        let dht = running.dht.clone();
+        let id = id.map(lists::node_id).transpose()?.unwrap_or(dht.id());
+        let withdraw = tuned!(options, dht.withdraw(name, id));
+        Way::new(queue, token)?.run(py, &running.runtime, withdraw.into_future())
+    }
+
+    /// Who is announced, as (id, payload, expires_ms).
+    #[pyo3(signature = (name, *, place=None, timeout=None, consistency=None, queue=None, token=0))]
+    fn providers(
+        &self,
+        py: Python<'_>,
+        name: Vec<u8>,
+        place: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        consistency: Option<&str>,
+        queue: Option<&Bound<'_, Queue>>,
+        token: u64,
+    ) -> PyResult<Py<PyAny>> {
+        let options = Options::new(place, timeout, consistency)?;
+        let running = self.0.here()?;
+        let dht = running.dht.clone();
+        let providers = tuned!(options, dht.providers(name));
+        Way::new(queue, token)?.run(py, &running.runtime, providers.into_future())
     }
 
     /// The names of the records that this node holds itself.

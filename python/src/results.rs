@@ -52,6 +52,30 @@ impl PutResult {
         hex(&self.outcome.silent)
     }
 
+    /// The id of an item that was appended, by which it can be removed; of other writes their own.
+    #[getter]
+    fn id(&self) -> String {
+        self.outcome.stamp.to_string()
+    }
+
+    /// Bytes of the record after it, upkeep included; None when no node said.
+    #[getter]
+    fn record_bytes(&self) -> Option<u64> {
+        self.outcome.size.map(|size| size.bytes)
+    }
+
+    /// Bytes that the record may have; None when no node said.
+    #[getter]
+    fn record_bytes_max(&self) -> Option<u64> {
+        self.outcome.size.map(|size| size.bytes_max)
+    }
+
+    /// Whether the record has used so much of what it may have that it is time to trim it or to use another key.
+    #[getter]
+    fn is_nearly_full(&self) -> bool {
+        self.outcome.size.is_some_and(|size| size.is_nearly_full())
+    }
+
     /// The record's version after it.
     #[getter]
     fn version(&self) -> String {

@@ -33,13 +33,31 @@ pub(crate) fn durability(name: &str) -> PyResult<Durability> {
     }
 }
 
+/// An operation of the library that is done as the options say.
+macro_rules! tuned {
+    ($options:expr, $operation:expr) => {{
+        let mut operation = $operation;
+        if let Some(place) = &$options.place {
+            operation = operation.place(place);
+        }
+        if let Some(timeout) = $options.timeout {
+            operation = operation.timeout(timeout);
+        }
+        if let Some(consistency) = $options.consistency {
+            operation = operation.consistency(consistency);
+        }
+        operation
+    }};
+}
+pub(crate) use tuned;
+
 /// How one operation is to be done.
 #[derive(Default)]
 pub(crate) struct Options {
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
     ttl: Option<Duration>,
-    timeout: Option<Duration>,
-    consistency: Option<Consistency>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) consistency: Option<Consistency>,
     if_version: Option<Version>,
 }
 

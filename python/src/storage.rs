@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use kadmap::{
-    Head, ItemId, MemoryStore, Merged, Record, RecordId, RecordStore, Stamp, StoreConfig, StoreError, Ticket,
-    Usage, Value,
+    Base, Head, ItemId, ItemPage, ItemRange, MemoryStore, Merged, Record, RecordId, RecordStore, Stamp,
+    StoreConfig, StoreError, Ticket, Usage, Value,
 };
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -109,6 +109,14 @@ impl RecordStore for MirroredStore {
 
     fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError> {
         self.records.load(id)
+    }
+
+    fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
+        self.records.base(id)
+    }
+
+    fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        self.records.items(id, range)
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

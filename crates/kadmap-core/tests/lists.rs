@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kadmap_core::testing::{Link, Network};
-use kadmap_core::wire::Refusal;
+use kadmap_core::wire::{Put, PutMode, Refusal, Request, Response};
 use kadmap_core::{
     Change, Config, Consistency, Event, Item, ItemRange, ItemsOutcome, Limits, OVERHEAD_BYTES, ReadOptions,
-    Shape, Stamp, WriteError, WriteOptions, WriteOutcome,
+    Record, Shape, Stamp, WriteError, WriteOptions, WriteOutcome,
 };
 use support::*;
 
@@ -224,7 +224,8 @@ fn a_page_read_repairs_those_that_lack_something_and_asks_one_replica_for_the_pa
     let outcome = page(&mut network, 3, "list", pages_of(10));
     let messages = network.messages_sent - before;
     assert_eq!((outcome.repaired, outcome.items.len()), (0, 10));
-    assert!(messages <= 2 * outcome.need as u64 + 1, "{messages} messages for a quorum of {}", outcome.need);
+    // A node that has seen requests get lost of late, as to the one that was away, asks half as many more.
+    assert!(messages <= 3 * outcome.need as u64, "{messages} messages for a quorum of {}", outcome.need);
 }
 
 #[test]
@@ -289,4 +290,31 @@ fn a_record_that_grows_tells_how_full_it_is_and_a_full_one_names_the_remedy_and_
     trim(&mut network, 2, stamps[9]);
     assert_eq!(items(&mut network, 3, "list").len(), 4);
     append(&mut network, 0, "list", "1");
+}
+
+/// What node 1 says to a delta that node 0 sends it as it is.
+fn answer_to(network: &mut Network, mode: PutMode, delta: Record) -> Response {
+    let id = record("list");
+    let put = Put { key: id.key, name: id.name, mode, delta, if_newest: None };
+    let to = network.contact(1);
+    let operation = network.with(0, |node, now| node.ask(now, to, Request::Put(put)));
+    match network.outcome(0, operation) {
+        Event::Answered { result, .. } => result.unwrap().0,
+        other => panic!("unexpected {other:?}"),
+    }
+}
+
+#[test]
+fn a_removal_from_a_clock_that_is_ahead_and_a_trim_that_is_none_are_refused() {
+    let mut network = swarm(35, 4, &Config::default());
+    let stamp = append(&mut network, 0, "list", "1").stamp;
+    let later = Item::removed(stamp, stamp.unix_ms() + 3_600_000);
+    for mode in [PutMode::Publish, PutMode::Replicate] {
+        let answer = answer_to(&mut network, mode, later.clone().into());
+        assert!(matches!(answer, Response::Refused(Refusal::ClockAhead { .. })), "{answer:?}");
+    }
+    let removal = Item::removed(stamp, stamp.unix_ms());
+    let answer = answer_to(&mut network, PutMode::Trim, removal.into());
+    assert!(matches!(answer, Response::Refused(Refusal::Rejected { .. })), "{answer:?}");
+    assert_eq!(items(&mut network, 2, "list"), ["1"]);
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use kadmap_core::{Base, Codec, Item, Key, Payload, Record, RecordId, RecordStore, Shape, Stamp};
+use kadmap_core::{Base, Codec, Item, ItemRange, Key, Payload, Record, RecordId, RecordStore, Shape, Stamp};
 use kadmap_store::{Durability, MemoryStore, RedbStore, StoreConfig};
 
 /// More than a node of a large swarm holds.
@@ -68,6 +68,11 @@ fn measure(name: &str, records: u64, store: &mut impl RecordStore) {
     let list = RecordId::new(Key::of_name(b"list"), "list");
     time(&format!("{name}: append to one list"), (0..records).map(item).collect(), |delta| {
         store.merge(&list, delta).unwrap();
+    });
+    let range = |from: u64| ItemRange { from: stamp(from), ..ItemRange::default() };
+    let from = (0..records - 512).step_by(512).map(range).collect();
+    time(&format!("{name}: page of the list"), from, |range| {
+        assert!(store.items(&list, &range).unwrap().next.is_some());
     });
     time(&format!("{name}: head"), (0..records).map(id).collect(), |id| {
         store.head(&id).unwrap();

@@ -12,6 +12,7 @@ your tests, and `python -m kadmap` is the command line.
 Logs go to `logging.getLogger("kadmap")`.
 """
 
+from kadmap._announce import Announcement
 from kadmap._dht import DHT
 from kadmap._filter import Guard
 from kadmap._kadmap import (
@@ -23,6 +24,7 @@ from kadmap._kadmap import (
     KadmapError,
     ListenError,
     Lookup,
+    NoSuchItem,
     OperationTimeout,
     Peer,
     PutError,
@@ -40,10 +42,12 @@ from kadmap._kadmap import (
     __version__,
 )
 from kadmap._keys import Key, Name
+from kadmap._lists import ListItem, Provider, RecordSizeWarning
 from kadmap._results import ABSENT, Introduction, Reading
 
 __all__ = [
     "ABSENT",
+    "Announcement",
     "Conflict",
     "DHT",
     "ForkedError",
@@ -54,14 +58,18 @@ __all__ = [
     "JoinError",
     "KadmapError",
     "Key",
+    "ListItem",
     "ListenError",
     "Lookup",
     "Name",
+    "NoSuchItem",
     "OperationTimeout",
     "Peer",
+    "Provider",
     "PutError",
     "PutResult",
     "Reading",
+    "RecordSizeWarning",
     "Refused",
     "SettingError",
     "StartError",

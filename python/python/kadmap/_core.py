@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional, TypeVar
 from collections.abc import Callable
@@ -10,14 +11,21 @@ from kadmap import _keys, _values
 from kadmap._addresses import Address, seed_addresses
 from kadmap._call import Call, Steps, as_is
 from kadmap._hash import place_of
+from kadmap._kadmap import Announcement as RawAnnouncement
 from kadmap._kadmap import Conflict, Lookup, Node, Peer, PutResult, Status
 from kadmap._kadmap import Reading as RawReading
 from kadmap._keys import Key
+from kadmap._lists import ListItem, Moment, Provider, RawItem, RecordSizeWarning, list_item, milliseconds, provider
 from kadmap._log import logger
 from kadmap._results import ABSENT, Introduction, Reading, reading
 from kadmap._settings import Consistency, Settings, read_introduction
 
 T = TypeVar("T")
+
+_WARNED_KEYS_MAX = 1024
+"""Keys remembered of which a warning was given; when they are more, all are warned of anew."""
+_CALLER = 4
+"""Frames between a warning and whoever called the handle."""
 
 Seconds = Optional[float]
 Level = Optional[Consistency]
@@ -31,6 +39,7 @@ class Core:
         self._hash_function = settings.hash_function
         self._settings = settings
         self.storage = settings.storage
+        self._warned: set[Key] = set()
 
     def place(self, key: Key) -> bytes | int | None:
         """Where a key lives, as the extension takes it."""
@@ -43,17 +52,18 @@ class Core:
         self, key: Key, value: Any, ttl: Seconds, timeout: Seconds, level: Level, version: Optional[str]
     ) -> Call[PutResult]:
         options = {**self._options(key, timeout, level), "ttl": ttl, "if_version": version}
-        return Call(self.node.put, (_keys.encode(key), _values.encode(value)), options, as_is)
+        return Call(self.node.put, (_keys.encode(key), _values.encode(value)), options, self._written(key))
 
     def append(self, key: Key, item: Any, ttl: Seconds, timeout: Seconds, level: Level) -> Call[PutResult]:
         options = {**self._options(key, timeout, level), "ttl": ttl}
-        return Call(self.node.append, (_keys.encode(key), _values.encode(item)), options, as_is)
+        return Call(self.node.append, (_keys.encode(key), _values.encode(item)), options, self._written(key))
 
     def put_field(
         self, key: Key, field: str, value: Any, ttl: Seconds, timeout: Seconds, level: Level
     ) -> Call[PutResult]:
         options = {**self._options(key, timeout, level), "ttl": ttl}
-        return Call(self.node.put_field, (_keys.encode(key), _text(field), _values.encode(value)), options, as_is)
+        arguments = (_keys.encode(key), _text(field), _values.encode(value))
+        return Call(self.node.put_field, arguments, options, self._written(key))
 
     def delete_field(self, key: Key, field: str, timeout: Seconds, level: Level) -> Call[PutResult]:
         return Call(
@@ -62,6 +72,61 @@ class Core:
 
     def delete(self, key: Key, timeout: Seconds = None, level: Level = None) -> Call[PutResult]:
         return Call(self.node.delete, (_keys.encode(key),), self._options(key, timeout, level), as_is)
+
+    def remove(self, key: Key, id: str, timeout: Seconds, level: Level) -> Call[PutResult]:
+        return Call(self.node.remove, (_keys.encode(key), id), self._options(key, timeout, level), as_is)
+
+    def trim(
+        self,
+        key: Key,
+        keep: Optional[int],
+        before: Optional[Moment],
+        up_to: Optional[str],
+        timeout: Seconds,
+        level: Level,
+    ) -> Call[Optional[PutResult]]:
+        what = {"keep": keep, "up_to": up_to, "since_ms": None if before is None else milliseconds(before)}
+        return Call(self.node.trim, (_keys.encode(key),), {**self._options(key, timeout, level), **what}, as_is)
+
+    def item_pages(
+        self, key: Key, after: Optional[str], timeout: Seconds, level: Level
+    ) -> Callable[[], Optional[Call[list[ListItem]]]]:
+        """A function that makes the call for the next page of a list's items; None at the end."""
+        options = self._options(key, timeout, level)
+        name = _keys.encode(key)
+        is_last = False
+
+        def finish(page: tuple[list[RawItem], Optional[str], bool]) -> list[ListItem]:
+            nonlocal after, is_last
+            items, after, _ = page
+            is_last = after is None
+            return [list_item(item) for item in items]
+
+        def next_page() -> Optional[Call[list[ListItem]]]:
+            return None if is_last else Call(self.node.items, (name,), {**options, "after": after}, finish)
+
+        return next_page
+
+    def announce(
+        self, key: Key, payload: Any, ttl: Seconds, id: Optional[str], timeout: Seconds, level: Level
+    ) -> Call[RawAnnouncement]:
+        options = {**self._options(key, timeout, level), "ttl": ttl, "id": id}
+        return Call(self.node.announce, (_keys.encode(key), _values.encode(payload)), options, as_is)
+
+    def announce_once(
+        self, key: Key, payload: Any, ttl: Seconds, id: Optional[str], timeout: Seconds, level: Level
+    ) -> Call[PutResult]:
+        options = {**self._options(key, timeout, level), "ttl": ttl, "id": id}
+        return Call(self.node.announce_once, (_keys.encode(key), _values.encode(payload)), options, self._written(key))
+
+    def withdraw(self, key: Key, id: Optional[str], timeout: Seconds, level: Level) -> Call[PutResult]:
+        return Call(self.node.withdraw, (_keys.encode(key), id), self._options(key, timeout, level), as_is)
+
+    def providers(self, key: Key, timeout: Seconds, level: Level) -> Call[list[Provider]]:
+        def finish(raw: list[tuple[str, tuple[str, Any], int]]) -> list[Provider]:
+            return [provider(one) for one in raw]
+
+        return Call(self.node.providers, (_keys.encode(key),), self._options(key, timeout, level), finish)
 
     def read(self, key: Key, timeout: Seconds = None, level: Level = None) -> Call[Reading]:
         return Call(self.node.get, (_keys.encode(key),), self._options(key, timeout, level), reading)
@@ -183,6 +248,21 @@ class Core:
             if self.place_as_int(key) != place:
                 yield key, self.storage.value(key)
         self.storage.loaded = []
+
+    def _written(self, key: Key) -> Callable[[PutResult], PutResult]:
+        """What to make of a write's result: itself, and once for each key a warning when its record is nearly full."""
+
+        def finish(result: PutResult) -> PutResult:
+            if result.is_nearly_full and key not in self._warned:
+                if len(self._warned) >= _WARNED_KEYS_MAX:
+                    self._warned.clear()
+                self._warned.add(key)
+                used, allowed = result.record_bytes, result.record_bytes_max
+                message = f"{key!r} holds {used} of at most {allowed} bytes: trim it or use another key"
+                warnings.warn(message, RecordSizeWarning, stacklevel=_CALLER)
+            return result
+
+        return finish
 
     def _options(self, key: Key, timeout: Seconds, level: Level) -> dict[str, Any]:
         return {"place": self.place(key), "timeout": timeout, "consistency": level}

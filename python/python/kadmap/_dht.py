@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, MutableMapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, MutableMapping, ValuesView
 from types import TracebackType
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, Optional, TypeVar, Union, overload
 
 from kadmap._addresses import DEFAULT_PORT, Address
-from kadmap._call import Steps, drive
+from kadmap._announce import Announcement
+from kadmap._call import Call, Steps, drive
 from kadmap._filter import Guard
 from kadmap._handle import JOIN_TIMEOUT_S, LEAVE_TIMEOUT_S, Handle
 from kadmap._hash import HashFunction
 from kadmap._kadmap import Lookup, Peer, PutResult, Status, Stopped
 from kadmap._keys import Key
+from kadmap._lists import ListItem, Moment, Provider
 from kadmap._results import Introduction, Reading
 from kadmap._settings import Consistency, DataDir, Durability, Pki, Settings
 from kadmap._views import Items, Values
@@ -333,6 +335,119 @@ class DHT(Handle, MutableMapping[Key, Any]):
         """
         return self._drive(self._core.set_default(key, default))
 
+    # Lists and announcements.
+
+    def remove(
+        self, key: Key, id: str, timeout: Optional[float] = None, consistency: Optional[Consistency] = None
+    ) -> PutResult:
+        """Removes one item of the list under a key, by the id that `items(key)` or the result of its `append` tells.
+
+        >>> result = dht.append("todo", "sleep")
+        >>> _ = dht.append("todo", "eat")
+        >>> _ = dht.remove("todo", result.id)
+        >>> dht["todo"]
+        ['eat']
+
+        Raises:
+            NoSuchItem: the list has no such item (a LookupError too).
+            WrongShape: there is something that is not a list (a TypeError too).
+        """
+        return run(self._core.remove(key, id, timeout, consistency))
+
+    def trim(
+        self,
+        key: Key,
+        keep: Optional[int] = None,
+        before: Optional[Moment] = None,
+        up_to: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> Optional[PutResult]:
+        """Drops the oldest of the list under a key; one small message whatever is dropped. None if there was nothing to drop.
+
+        `keep` items stay, or what was written at the time `before` (seconds since 1970, or a datetime) or later, or what
+        stands after the item with the id `up_to`.
+        The elements of a list that was stored as a whole go together.
+
+        >>> for number in range(5):
+        ...     _ = dht.append("log", number)
+        >>> _ = dht.trim("log", keep=2)
+        >>> dht["log"]
+        [3, 4]
+
+        Raises:
+            WrongShape: there is something that is not a list (a TypeError too).
+        """
+        return run(self._core.trim(key, keep, before, up_to, timeout, consistency))
+
+    def announce(
+        self,
+        key: Key,
+        payload: Any = None,
+        ttl: Optional[float] = None,
+        id: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> Announcement:
+        """Says under a key that this node (or the one of the `id`) has it, with a payload of any kind.
+
+        Renewed until the announcement is stopped, at a third of `ttl` seconds: 1800 by default, 3 to 86400.
+
+        >>> with dht.announce("model", "10.0.0.7:8000"):
+        ...     [provider.payload for provider in dht.providers("model")]
+        ['10.0.0.7:8000']
+
+        Raises:
+            WrongShape: the key is used for something else (a TypeError too).
+        """
+        return Announcement(run(self._core.announce(key, payload, ttl, id, timeout, consistency)))
+
+    def announce_once(
+        self,
+        key: Key,
+        payload: Any = None,
+        ttl: Optional[float] = None,
+        id: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> PutResult:
+        """Announces as `announce` does, without renewing it: for programs that come back by themselves.
+
+        >>> _ = dht.announce_once("job", "running", ttl=60)
+        >>> len(dht.providers("job"))
+        1
+        """
+        return run(self._core.announce_once(key, payload, ttl, id, timeout, consistency))
+
+    def withdraw(
+        self,
+        key: Key,
+        id: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> PutResult:
+        """Withdraws what was announced once for this node, or the one of the `id`. That nothing was is no error.
+
+        >>> _ = dht.announce_once("job", "running")
+        >>> _ = dht.withdraw("job")
+        >>> dht.providers("job")
+        []
+        """
+        return run(self._core.withdraw(key, id, timeout, consistency))
+
+    def providers(
+        self, key: Key, timeout: Optional[float] = None, consistency: Optional[Consistency] = None
+    ) -> list[Provider]:
+        """Who is announced under a key, each once; only those whose time is not over.
+
+        >>> dht.providers("nothing")
+        []
+
+        Raises:
+            WrongShape: the key is used for something else (a TypeError too).
+        """
+        return run(self._core.providers(key, timeout, consistency))
+
     # Keys of which this node holds a replica.
 
     def names(self) -> list[Key]:
@@ -352,15 +467,52 @@ class DHT(Handle, MutableMapping[Key, Any]):
         """How many keys this node holds a replica of."""
         return len(self.names())
 
-    def items(self) -> ItemsView[Key, Any]:
-        """Keys of which this node holds a replica, with their values read from the swarm, one by one.
+    @overload
+    def items(self) -> ItemsView[Key, Any]: ...
+
+    @overload
+    def items(
+        self,
+        key: Key,
+        after: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> Iterator[ListItem]: ...
+
+    def items(
+        self,
+        key: Any = _NO_DEFAULT,
+        after: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> Any:
+        """With a key: the elements of the list there with their ids, a page at a time as the loop goes on.
+
+        >>> for word in ("bread", "cheese", "wine"):
+        ...     _ = dht.append("shopping", word)
+        >>> [item.value for item in dht.items("shopping")]
+        ['bread', 'cheese', 'wine']
+        >>> first = next(dht.items("shopping"))
+        >>> [item.value for item in dht.items("shopping", after=first.id)]
+        ['cheese', 'wine']
+
+        Without one: keys of which this node holds a replica, with their values read from the swarm, one by one.
 
         >>> with kadmap.DHT("127.0.0.1", 0) as lone:
         ...     lone.update(a=1, b=2)
         ...     sorted(lone.items())
         [('a', 1), ('b', 2)]
+
+        Raises:
+            WrongShape: there is something that is not a list (a TypeError too).
         """
-        return Items(self)
+        if key is _NO_DEFAULT:
+            return Items(self)
+        return self._list_items(self._core.item_pages(key, after, timeout, consistency))
+
+    def _list_items(self, next_page: Callable[[], Optional[Call[list[ListItem]]]]) -> Iterator[ListItem]:
+        while (call := next_page()) is not None:
+            yield from run(call)
 
     def values(self) -> ValuesView[Any]:
         """Values of the keys of which this node holds a replica, read from the swarm, one by one."""

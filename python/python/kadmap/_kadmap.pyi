@@ -19,6 +19,7 @@ __all__ = [
     "run_command",
     "set_log_level",
     "Node",
+    "Announcement",
     "Operation",
     "Queue",
     "Hop",
@@ -43,6 +44,7 @@ __all__ = [
     "TooLarge",
     "GetError",
     "TooFewAnswers",
+    "NoSuchItem",
     "Stopped",
     "ForkedError",
     "OperationTimeout",
@@ -334,6 +336,89 @@ class Node:
         queue: Queue,
         token: int = 0,
     ) -> Operation: ...
+    # One page of a list: items as (id, expires_ms, value), the `after` of the next page, and whether anything is there.
+    @overload
+    def items(
+        self, name: bytes, *, after: str | None = None, limit: int = 512, place: _Place | None = None,
+        timeout: float | None = None, consistency: str | None = None, queue: None = None, token: int = 0,
+    ) -> tuple[list[tuple[str | None, int | None, _Value]], str | None, bool]: ...
+    @overload
+    def items(
+        self, name: bytes, *, after: str | None = None, limit: int = 512, place: _Place | None = None,
+        timeout: float | None = None, consistency: str | None = None, queue: Queue, token: int = 0,
+    ) -> Operation: ...
+    # Removes one item of a list by its id.
+    @overload
+    def remove(
+        self, name: bytes, id: str, *, place: _Place | None = None, timeout: float | None = None,
+        consistency: str | None = None, queue: None = None, token: int = 0,
+    ) -> PutResult: ...
+    @overload
+    def remove(
+        self, name: bytes, id: str, *, place: _Place | None = None, timeout: float | None = None,
+        consistency: str | None = None, queue: Queue, token: int = 0,
+    ) -> Operation: ...
+    # Drops the oldest of a list; None when there was nothing to drop.
+    @overload
+    def trim(
+        self, name: bytes, *, keep: int | None = None, up_to: str | None = None, since_ms: int | None = None,
+        place: _Place | None = None, timeout: float | None = None, consistency: str | None = None,
+        queue: None = None, token: int = 0,
+    ) -> PutResult | None: ...
+    @overload
+    def trim(
+        self, name: bytes, *, keep: int | None = None, up_to: str | None = None, since_ms: int | None = None,
+        place: _Place | None = None, timeout: float | None = None, consistency: str | None = None,
+        queue: Queue, token: int = 0,
+    ) -> Operation: ...
+    # Announces this node, or the one of the id, until the announcement is stopped or dropped.
+    @overload
+    def announce(
+        self, name: bytes, payload: _Value, *, id: str | None = None, ttl: float | None = None,
+        place: _Place | None = None, timeout: float | None = None, consistency: str | None = None,
+        queue: None = None, token: int = 0,
+    ) -> Announcement: ...
+    @overload
+    def announce(
+        self, name: bytes, payload: _Value, *, id: str | None = None, ttl: float | None = None,
+        place: _Place | None = None, timeout: float | None = None, consistency: str | None = None,
+        queue: Queue, token: int = 0,
+    ) -> Operation: ...
+    # Announces this node, or the one of the id, without renewing it.
+    @overload
+    def announce_once(
+        self, name: bytes, payload: _Value, *, id: str | None = None, ttl: float | None = None,
+        place: _Place | None = None, timeout: float | None = None, consistency: str | None = None,
+        queue: None = None, token: int = 0,
+    ) -> PutResult: ...
+    @overload
+    def announce_once(
+        self, name: bytes, payload: _Value, *, id: str | None = None, ttl: float | None = None,
+        place: _Place | None = None, timeout: float | None = None, consistency: str | None = None,
+        queue: Queue, token: int = 0,
+    ) -> Operation: ...
+    # Withdraws what was announced for a node; that nothing was is no error.
+    @overload
+    def withdraw(
+        self, name: bytes, id: str | None = None, *, place: _Place | None = None, timeout: float | None = None,
+        consistency: str | None = None, queue: None = None, token: int = 0,
+    ) -> PutResult: ...
+    @overload
+    def withdraw(
+        self, name: bytes, id: str | None = None, *, place: _Place | None = None, timeout: float | None = None,
+        consistency: str | None = None, queue: Queue, token: int = 0,
+    ) -> Operation: ...
+    # Who is announced, as (id, payload, expires_ms).
+    @overload
+    def providers(
+        self, name: bytes, *, place: _Place | None = None, timeout: float | None = None,
+        consistency: str | None = None, queue: None = None, token: int = 0,
+    ) -> list[tuple[str, _Value, int]]: ...
+    @overload
+    def providers(
+        self, name: bytes, *, place: _Place | None = None, timeout: float | None = None,
+        consistency: str | None = None, queue: Queue, token: int = 0,
+    ) -> Operation: ...
     # The names of the records that this node holds itself.
     @overload
     def names(
@@ -440,6 +525,22 @@ class Node:
     # At once, without a hand-over or a goodbye; whatever is under way ends with Stopped.
     def stop(self) -> None: ...
 
+# An announcement that is renewed until it is stopped or dropped.
+@final
+class Announcement:
+    # Who is announced, in hexadecimal.
+    @property
+    def id(self) -> str: ...
+    # Ends the renewals and withdraws the announcement; None when it has ended before.
+    @overload
+    def stop(
+        self, queue: None = None, token: int = 0,
+    ) -> PutResult | None: ...
+    @overload
+    def stop(
+        self, queue: Queue, token: int = 0,
+    ) -> Operation: ...
+
 # The names of all records in the swarm, each once, in pages.
 @final
 class Scan:
@@ -474,6 +575,17 @@ class PutResult:
     # Who did not answer in time.
     @property
     def silent(self) -> list[str]: ...
+    # The id of an item that was appended, by which it can be removed; of other writes their own.
+    @property
+    def id(self) -> str: ...
+    # Bytes of the record after it, and how many it may have; None when no node said.
+    @property
+    def record_bytes(self) -> int | None: ...
+    @property
+    def record_bytes_max(self) -> int | None: ...
+    # Whether it is time to trim the record or to use another key.
+    @property
+    def is_nearly_full(self) -> bool: ...
     # The record's version after it.
     @property
     def version(self) -> str: ...
@@ -619,6 +731,9 @@ class GetError(KadmapError): ...
 class TooFewAnswers(GetError):
     answers: int
     need: int
+
+class NoSuchItem(KadmapError, LookupError):
+    id: str
 
 class Stopped(KadmapError, RuntimeError): ...
 class ForkedError(Stopped): ...

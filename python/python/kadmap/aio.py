@@ -18,17 +18,19 @@ from types import TracebackType
 from typing import Any, Optional, TypeVar, Union
 
 from kadmap._addresses import DEFAULT_PORT, Address
-from kadmap._call import Call, Steps
+from kadmap._call import Call, Steps, as_is
 from kadmap._filter import Guard
 from kadmap._handle import JOIN_TIMEOUT_S, LEAVE_TIMEOUT_S, Handle
 from kadmap._hash import HashFunction
+from kadmap._kadmap import Announcement as RawAnnouncement
 from kadmap._kadmap import Lookup, Peer, PutResult, Status, Stopped
 from kadmap._keys import Key
+from kadmap._lists import ListItem, Moment, Provider
 from kadmap._loops import LoopReader, reader_of
 from kadmap._results import Introduction, Reading
 from kadmap._settings import Consistency, DataDir, Durability, Pki, Settings
 
-__all__ = ["DHT"]
+__all__ = ["Announcement", "DHT"]
 
 T = TypeVar("T")
 
@@ -232,6 +234,88 @@ class DHT(Handle):
         """Stores many values, all at the same time."""
         await asyncio.gather(*(self.set(key, value) for key, value in values.items()))
 
+    # Lists and announcements.
+
+    async def items(
+        self,
+        key: Key,
+        after: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> AsyncIterator[ListItem]:
+        """`async for item in dht.items(key)`: over the elements of a list with their ids, a page at a time.
+
+        >>> async def main():
+        ...     async with aio.DHT("127.0.0.1", 0) as dht:
+        ...         await dht.append("list", "item")
+        ...         return [item.value async for item in dht.items("list")]
+        >>> asyncio.run(main())
+        ['item']
+        """
+        next_page = self._core.item_pages(key, after, timeout, consistency)
+        while (call := next_page()) is not None:
+            for item in await self._run(call):
+                yield item
+
+    async def remove(
+        self, key: Key, id: str, timeout: Optional[float] = None, consistency: Optional[Consistency] = None
+    ) -> PutResult:
+        """Removes one item of the list under a key, by its id; NoSuchItem when it is not there."""
+        return await self._run(self._core.remove(key, id, timeout, consistency))
+
+    async def trim(
+        self,
+        key: Key,
+        keep: Optional[int] = None,
+        before: Optional[Moment] = None,
+        up_to: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> Optional[PutResult]:
+        """Drops the oldest of the list under a key; None if there was nothing to drop."""
+        return await self._run(self._core.trim(key, keep, before, up_to, timeout, consistency))
+
+    async def announce(
+        self,
+        key: Key,
+        payload: Any = None,
+        ttl: Optional[float] = None,
+        id: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> Announcement:
+        """Says under a key that this node (or the one of the `id`) has it, and renews that until it is stopped."""
+        raw = await self._run(self._core.announce(key, payload, ttl, id, timeout, consistency))
+        return Announcement(self, raw)
+
+    async def announce_once(
+        self,
+        key: Key,
+        payload: Any = None,
+        ttl: Optional[float] = None,
+        id: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> PutResult:
+        """Announces as `announce` does, without renewing it."""
+        return await self._run(self._core.announce_once(key, payload, ttl, id, timeout, consistency))
+
+    async def withdraw(
+        self,
+        key: Key,
+        id: Optional[str] = None,
+        timeout: Optional[float] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> PutResult:
+        """Withdraws what was announced once. That nothing was is no error."""
+        return await self._run(self._core.withdraw(key, id, timeout, consistency))
+
+    async def providers(
+        self, key: Key, timeout: Optional[float] = None, consistency: Optional[Consistency] = None
+    ) -> list[Provider]:
+        """Who is announced under a key, each once; only those whose time is not over."""
+        return await self._run(self._core.providers(key, timeout, consistency))
+
     # Keys of which this node holds a replica.
 
     async def names(self) -> list[Key]:
@@ -352,3 +436,40 @@ class DHT(Handle):
         except StopIteration as stop:
             value: T = stop.value
             return value
+
+
+class Announcement:
+    """An announcement that is renewed until it is stopped, dropped, or its node ends.
+
+    >>> async def main():
+    ...     async with aio.DHT("127.0.0.1", 0) as dht:
+    ...         async with await dht.announce("model", 7):
+    ...             return [provider.payload for provider in await dht.providers("model")]
+    >>> asyncio.run(main())
+    [7]
+    """
+
+    def __init__(self, dht: DHT, raw: RawAnnouncement) -> None:
+        self._dht = dht
+        self._raw = raw
+
+    @property
+    def id(self) -> str:
+        """Who is announced, in hexadecimal."""
+        return self._raw.id
+
+    async def stop(self) -> Optional[PutResult]:
+        """Ends the renewals and withdraws the announcement; None when it has ended before."""
+        stop: Call[Optional[PutResult]] = Call(self._raw.stop, (), {}, as_is)
+        return await self._dht._run(stop)
+
+    async def __aenter__(self) -> Announcement:
+        return self
+
+    async def __aexit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        await self.stop()
+
+    def __repr__(self) -> str:
+        return f"<kadmap.aio.Announcement of {self.id[:16]}>"

@@ -313,3 +313,21 @@ fn is_same_page(one: &PageSummary, other: &PageSummary) -> bool {
     (one.page, one.base_stamp, one.next) == (other.page, other.base_stamp, other.next)
         && one.record.is_absent() == other.record.is_absent()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_would_have_a_page_asked_for_again_and_again_is_not_heard() {
+        let at = |time| Stamp { time, writer: 1 };
+        let forward = ItemRange { from: at(3), to: at(9), ..ItemRange::default() };
+        let backward = ItemRange { newest_first: true, ..forward };
+        let heard = |range: &ItemRange| -> Vec<u64> {
+            (2..11).filter(|&time| goes_on(range, Some(at(time)))).collect()
+        };
+        assert_eq!(heard(&forward), [4, 5, 6, 7, 8, 9]);
+        assert_eq!(heard(&backward), [3, 4, 5, 6, 7, 8]);
+        assert!(goes_on(&forward, None) && goes_on(&backward, None));
+    }
+}
