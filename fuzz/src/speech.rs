@@ -1,9 +1,9 @@
 //! Messages drawn from a fuzzer's bytes: well formed, not well meant.
 
 use kadmap_core::wire::{
-    Coming, Compare, Empty, FindNode, Found, Get, Lacking, NameEntry, Names, NamesPage, Nodes, PeerList,
-    PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport, Stored,
-    Summary, Want, WireContact,
+    Changed, Coming, Compare, Empty, FindNode, Found, Get, Heard, Lacking, NameEntry, Names, NamesPage,
+    Nodes, PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response,
+    StatusReport, Stored, Summary, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Contact, Shape, Stamp, Version};
 
@@ -11,7 +11,7 @@ use crate::Source;
 
 /// What a peer may ask.
 pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
-    match source.below(11) {
+    match source.below(13) {
         0 => Request::Ping(Ping { payload: source.name() }),
         1 => Request::FindNode(FindNode { target: source.key(), count: source.byte().into() }),
         2 => {
@@ -38,6 +38,15 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
             };
             Request::Compare(Compare { records: many(source, state) })
         }
+        10 => {
+            let (key, name, number) = (source.key(), source.name(), source.byte().into());
+            Request::Watch(Watch { key, name, lease_ms: size(source), number })
+        }
+        11 => {
+            let delta = if source.byte() % 4 == 0 { None } else { Some(source.record()) };
+            let (key, name, version) = (source.key(), source.name(), version(source));
+            Request::Changed(Changed { key, name, number: told(source), version, delta })
+        }
         _ => Request::Unknown(source.byte() % 0x40 + 0x40),
     }
 }
@@ -56,9 +65,11 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         Request::Leave(_) => 9,
         Request::Unknown(_) => 11,
         Request::Compare(_) => 13,
+        Request::Watch(_) => 14,
+        Request::Changed(_) => 15,
     };
     let kind = match source.below(8) {
-        0 => source.below(14),
+        0 => source.below(16),
         1 if fitting == 2 || fitting == 4 => fitting + 1,
         2 if fitting == 2 => 10,
         _ => fitting,
@@ -94,6 +105,12 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         10 => Response::Coming(Coming { bytes: size(source) }),
         11 => Response::Unsupported(Empty {}),
         13 => Response::Lacking(Lacking { indices: many(source, |source| source.short().into()) }),
+        14 => Response::Watching(Watching {
+            version: version(source),
+            lease_ms: size(source),
+            told: told(source),
+        }),
+        15 => Response::Heard(Heard { interested: source.byte() % 2 == 0 }),
         _ => Response::Unknown(source.byte() | 0xc0),
     }
 }
@@ -106,7 +123,7 @@ fn put(source: &mut Source<'_>) -> Put {
 
 fn refusal(source: &mut Source<'_>) -> Refusal {
     let shapes = [Shape::Value, Shape::List, Shape::Map];
-    match source.below(8) {
+    match source.below(9) {
         0 => Refusal::Superseded {
             newest: source.one_of([Stamp::MIN, Stamp { time: u64::MAX, writer: u64::MAX }]),
         },
@@ -115,6 +132,7 @@ fn refusal(source: &mut Source<'_>) -> Refusal {
         3 => Refusal::Conflict { found: version(source) },
         4 => Refusal::TooLarge { bytes: size(source), bytes_max: size(source) },
         5 => Refusal::ClockAhead { ahead_ms: size(source), ahead_ms_max: size(source) },
+        7 => Refusal::TooManyWatches { watches_max: 0 },
         6 => Refusal::Rejected { reason: "no".into() },
         _ => source.one_of([&Refusal::Full { bytes_max: 0 }, &Refusal::StorageFailed]).clone(),
     }
@@ -122,6 +140,15 @@ fn refusal(source: &mut Source<'_>) -> Refusal {
 
 fn name_entry(source: &mut Source<'_>) -> NameEntry {
     NameEntry { key: source.key(), name: source.name() }
+}
+
+/// The number of a change: mostly a small one, so that some follow each other.
+fn told(source: &mut Source<'_>) -> u64 {
+    if source.byte() % 16 == 0 {
+        u64::MAX - u64::from(source.byte() % 2)
+    } else {
+        u64::from(source.byte() % 8)
+    }
 }
 
 fn version(source: &mut Source<'_>) -> Version {

@@ -12,6 +12,7 @@ mod config;
 mod contact;
 mod id;
 mod lookup;
+mod news;
 mod node;
 mod operation;
 mod record;
@@ -28,8 +29,8 @@ pub use id::{Distance, ID_BITS, ID_BYTES, Key, NodeId, ParseIdError};
 pub use lookup::{Hop, HopOutcome, Lookup, LookupConfig};
 pub use node::{Action, Counters, Node};
 pub use operation::{
-    AskError, Change, Event, LookupOutcome, OperationId, ReadError, ReadOptions, ReadOutcome, WriteError,
-    WriteOptions, WriteOutcome,
+    AskError, Change, Event, LookupOutcome, News, OperationId, ReadError, ReadOptions, ReadOutcome,
+    WatchError, WatchOptions, WriteError, WriteOptions, WriteOutcome,
 };
 pub use record::{
     Base, Clock, Codec, Head, Item, ItemId, OVERHEAD_BYTES, ParseVersionError, Payload, Record, Shape, Stamp,

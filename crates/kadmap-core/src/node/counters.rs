@@ -29,4 +29,10 @@ pub struct Counters {
     pub restamps: u64,
     /// Replicas that a read found lacking and sent what they lacked.
     pub replicas_repaired: u64,
+    /// Whole records sent to who asked for them.
+    pub records_served: u64,
+    /// Changes told to watchers, repeats not counted.
+    pub changes_told: u64,
+    /// Watches of others that were refused because there were too many.
+    pub watches_refused: u64,
 }

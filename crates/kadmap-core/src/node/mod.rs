@@ -16,6 +16,10 @@ mod scan;
 mod serve;
 mod signal;
 mod upkeep;
+mod watch;
+mod watchers;
+mod watches;
+mod watching;
 mod write;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -52,6 +56,9 @@ use scan::Scan;
 use serve::MessageHead;
 use signal::{Signal, SignalKind};
 use upkeep::{Refresh, Upkeep};
+use watch::Watch;
+use watchers::Watchers;
+use watches::Watches;
 use write::Write;
 
 /// Actions for which a node keeps room between bursts: as many as a quorum is; a join makes several times more.
@@ -102,6 +109,7 @@ enum Operation<A: Address> {
     Scan(Box<Scan<A>>),
     Refresh(Refresh<A>),
     Ask { contact: Contact<A> },
+    Watch(Box<Watch<A>>),
 }
 
 impl<S: RecordStore, A: Address> Node<S, A> {
@@ -131,6 +139,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             arrived: Vec::new(),
             departed: Vec::new(),
             large_gets: VecDeque::new(),
+            watchers: Watchers::default(),
+            watches: Watches::default(),
             counters: Counters { started: now.instant, ..Counters::default() },
         };
         Self {
@@ -213,6 +223,9 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// Ends an operation without an outcome: nobody waits for it any more.
     pub fn cancel(&mut self, id: OperationId) {
+        if let Some(Operation::Watch(_)) = self.operations.get(&id) {
+            return self.env.watches.end(id);
+        }
         self.operations.remove(&id);
     }
 
@@ -252,8 +265,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         }
         match message.body {
             Body::Request(request) => {
-                let head = MessageHead { id: message.id, unhurried: message.unhurried };
+                let (id, unhurried, from_client) = (message.id, message.unhurried, message.from_client);
+                let head = MessageHead { id, unhurried, from_client };
                 self.env.serve(now, from, head, request);
+                self.settle_watches(now);
             }
             Body::Response(Response::Coming(coming)) => {
                 self.wait_for_large_answer(now, &from.id, message.id, coming.bytes);
@@ -307,6 +322,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.refresh(now);
         }
         self.handover.run(&mut self.env, now);
+        self.run_watches(now);
         self.go_on_leaving(now);
     }
 
@@ -337,6 +353,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.handover.next_timer(&self.env, now.instant),
             self.leaving.next_timer(),
             large_answer,
+            self.env.watchers.next_timer(),
+            self.env.watches.next_timer(now.instant),
         ];
         timers.into_iter().flatten().min()
     }
@@ -479,6 +497,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             }
             Operation::Lookup(finder) => advance_lookup(&mut self.env, now, id, finder),
             Operation::Ask { .. } => false,
+            Operation::Watch(watch) => {
+                watch.advance(&mut self.env, now);
+                false
+            }
         };
         if !done {
             self.operations.insert(id, operation);
@@ -544,6 +566,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.upkeep.fell_silent(&self.env, now, id);
         }
         let gone = matches!(removal, Removal::Unresponsive | Removal::Replaced { .. });
+        self.env.watches.abandon(&id);
         if gone && !self.env.departed.contains(&id) {
             self.env.departed.push(id);
         }
@@ -559,6 +582,11 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                 }
             }
             Owner::Background => self.go_on_leaving(now),
+            Owner::Watcher(id) => {
+                if let Some(interested) = signal.kind.watcher_stays() {
+                    self.env.watcher_heard(now, id, interested);
+                }
+            }
             Owner::Handover => {
                 self.handover.on_signal(signal);
                 self.go_on_leaving(now);
@@ -587,6 +615,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                 advance_lookup(&mut self.env, now, id, finder)
             }
             Operation::Ask { contact } => tell_answer(&mut self.env, id, *contact, signal),
+            Operation::Watch(watch) => {
+                watch.on_signal(&mut self.env, now, signal);
+                false
+            }
         };
         if done {
             self.extended.remove(&id);
@@ -606,6 +638,11 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             Some(Operation::Lookup(finder)) => tell_lookup(&mut self.env, id, &finder),
             Some(Operation::Scan(mut scan)) => scan.expire(&mut self.env),
             Some(Operation::Refresh(_)) => self.upkeep.refreshed(&mut self.env, now),
+            Some(Operation::Watch(mut watch)) => {
+                if !watch.expire(&mut self.env, now) {
+                    self.operations.insert(id, Operation::Watch(watch));
+                }
+            }
             Some(Operation::Ask { .. }) | None => {}
         }
     }

@@ -20,6 +20,8 @@ pub(super) enum Owner {
     Background,
     /// A record handed to another holder.
     Handover,
+    /// A change told to a watcher.
+    Watcher(super::watchers::SubscriptionId),
 }
 
 /// One request in flight.

@@ -88,6 +88,8 @@ kinds! { Request [], request_kind, encode_request, decode_request:
     0x07 => Peers,
     0x08 => Leave,
     0x09 => Compare,
+    0x0f => Watch,
+    0x10 => Changed,
 }
 
 kinds! { Response [A], response_kind, encode_response, decode_response:
@@ -100,10 +102,12 @@ kinds! { Response [A], response_kind, encode_response, decode_response:
     0x87 => Peers,
     0x88 => Left,
     0x89 => Lacking,
+    0x8f => Watching,
     0x90 => Summary,
     0x91 => Refused,
     0x92 => Coming,
     0x93 => Unsupported,
+    0x94 => Heard,
 }
 
 /// The bytes of a message.

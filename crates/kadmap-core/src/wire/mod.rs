@@ -6,6 +6,7 @@
 
 mod codec;
 mod message;
+mod watch;
 
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode, encoded_bytes};
 pub use message::{
@@ -13,3 +14,4 @@ pub use message::{
     PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, RequestId, Response,
     StatusReport, Stored, Summary, Want, WireContact,
 };
+pub use watch::{Changed, Heard, Watch, Watching};

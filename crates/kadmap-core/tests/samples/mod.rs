@@ -1,9 +1,9 @@
 //! One message of each kind with fixed contents, every optional field set somewhere and absent elsewhere.
 
 use kadmap_core::wire::{
-    Body, Coming, Compare, Empty, FindNode, Found, Get, Lacking, Message, NameEntry, Names, NamesPage, Nodes,
-    PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport,
-    Stored, Summary, Want, WireContact,
+    Body, Changed, Coming, Compare, Empty, FindNode, Found, Get, Heard, Lacking, Message, NameEntry, Names,
+    NamesPage, Nodes, PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request,
+    Response, StatusReport, Stored, Summary, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
@@ -29,13 +29,20 @@ fn requests() -> Vec<(&'static str, Request)> {
     let put = |mode, delta, if_newest| Put { key: key(), name: "colour".into(), mode, delta, if_newest };
     let names = |after_name| Names { from: Key::MIN, to: Key::MAX, after_name, limit: 512 };
     let version = value.head().version;
+    let watch = |lease_ms| Watch { key: key(), name: "colour".into(), lease_ms, number: 7 };
+    let number = (UNIX_MS << 16) + 1;
+    let changed = |delta| Changed { key: key(), name: "colour".into(), number, version, delta };
     let state = RecordState { key: key(), name: "colour".into(), version };
     vec![
         ("request_ping", Request::Ping(Ping { payload: "hello".into() })),
         ("request_find_node", Request::FindNode(FindNode { target: key(), count: 20 })),
         ("request_get", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Record })),
         ("request_get_summary", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Summary })),
+        ("request_changed", Request::Changed(changed(Some(value.clone())))),
+        ("request_changed_unsaid", Request::Changed(changed(None))),
         ("request_put", Request::Put(put(PutMode::Publish, value, Some(stamp(7))))),
+        ("request_watch", Request::Watch(watch(180_000))),
+        ("request_watch_no_more", Request::Watch(watch(0))),
         ("request_put_items", Request::Put(put(PutMode::Replicate, Record::from_parts(None, items()), None))),
         ("request_put_tombstone", Request::Put(put(PutMode::Publish, base(None, Shape::Value).into(), None))),
         ("request_names", Request::Names(names(None))),
@@ -86,6 +93,11 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("response_lacking", Response::Lacking(Lacking { indices: vec![0, 3, 127] })),
         ("response_status", Response::Status(status)),
         ("response_peers", Response::Peers(PeerList { peers: reports, more: false })),
+        (
+            "response_watching",
+            Response::Watching(Watching { version, lease_ms: 180_000, told: UNIX_MS << 16 }),
+        ),
+        ("response_heard", Response::Heard(Heard { interested: true })),
         ("response_left", Response::Left(Empty {})),
         ("response_summary", Response::Summary(Summary { version, bytes: 403 })),
         ("response_summary_absent", Response::Summary(Summary { version: Version::ABSENT, bytes: 0 })),
@@ -104,6 +116,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("refused_clock_ahead", Refusal::ClockAhead { ahead_ms: 60_000, ahead_ms_max: 10_000 }),
         ("refused_full", Refusal::Full { bytes_max: 1 << 32 }),
         ("refused_storage_failed", Refusal::StorageFailed),
+        ("refused_too_many_watches", Refusal::TooManyWatches { watches_max: 65_536 }),
         ("refused_rejected", Refusal::Rejected { reason: "not on a Sunday".into() }),
     ]
 }

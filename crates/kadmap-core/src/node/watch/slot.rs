@@ -1,0 +1,212 @@
+//! One replica that a watch relies on, and how much of what it holds the watch has heard.
+
+use crate::record::{Record, Version};
+use crate::wire::{Changed, RequestId, Watching};
+use crate::{Contact, Instant};
+
+/// Changes that may wait for one told before them: as many as a replica sends without being answered.
+const AHEAD_MAX: usize = 32;
+/// A number this far from the one expected is of another count: its replica has begun anew.
+const SAME_COUNT: u64 = 1 << 16;
+
+/// A replica of the watched record.
+#[derive(Debug)]
+pub(super) struct Slot<A> {
+    pub(super) contact: Contact<A>,
+    /// Its mark in the masks of what is pending.
+    pub(super) bit: u64,
+    /// The request for changes that is under way, and when it was made.
+    pub(super) asked: Option<(RequestId, Instant)>,
+    /// Whether it was asked to see whether it is still the same.
+    pub(super) is_check: bool,
+    /// Whether it tells of changes.
+    pub(super) subscribed: bool,
+    /// Whether all that it held at `version` has been heard.
+    pub(super) synced: bool,
+    /// Whether it has changed in a way we do not know since its record was asked for.
+    pub(super) dirty: bool,
+    /// Its state after the last change told without a gap.
+    pub(super) version: Version,
+    /// The number of that change.
+    told: u64,
+    /// The number of the last change it is known to have told.
+    claimed: u64,
+    /// When it was asked for what it claims.
+    claim_asked: Instant,
+    /// All that it held at this time has been heard.
+    pub(super) clean_at: Option<Instant>,
+    /// Since when a change is missing before one that was heard.
+    pub(super) gap_since: Option<Instant>,
+    ahead: Vec<Changed>,
+}
+
+impl<A> Slot<A> {
+    pub(super) fn new(contact: Contact<A>, bit: u64) -> Self {
+        Self {
+            contact,
+            bit,
+            asked: None,
+            is_check: false,
+            subscribed: false,
+            synced: false,
+            dirty: false,
+            version: Version::ABSENT,
+            told: 0,
+            claimed: 0,
+            claim_asked: Instant::default(),
+            clean_at: None,
+            gap_since: None,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// Takes in that it tells of changes from now on; tells whether it has begun anew.
+    pub(super) fn subscribe(&mut self, now: Instant, asked: Instant, watching: &Watching) -> bool {
+        self.asked = None;
+        self.claim_asked = asked;
+        let is_anew = !self.subscribed || watching.told.abs_diff(self.told) >= SAME_COUNT;
+        if is_anew {
+            self.subscribed = true;
+            self.told = watching.told;
+            self.claimed = watching.told;
+            self.version = watching.version;
+            self.synced = false;
+            self.dirty = true;
+            self.clean_at = None;
+            self.ahead.retain(|changed| {
+                changed.number > watching.told && changed.number - watching.told < SAME_COUNT
+            });
+            self.claimed = self.ahead.iter().map(|changed| changed.number).fold(self.claimed, u64::max);
+        }
+        self.claimed = self.claimed.max(watching.told);
+        self.note_gap(now);
+        is_anew
+    }
+
+    /// Whether a change is one that was heard before.
+    pub(super) fn has_heard(&self, number: u64) -> bool {
+        let is_same = self.subscribed && number <= self.told && self.told - number < SAME_COUNT;
+        is_same || self.ahead.iter().any(|changed| changed.number == number)
+    }
+
+    /// Keeps a change until those before it are here; [`next`](Self::next) hands it out then.
+    pub(super) fn keep(&mut self, now: Instant, changed: Changed) {
+        self.claimed = if self.subscribed { self.claimed.max(changed.number) } else { self.claimed };
+        if self.ahead.len() < AHEAD_MAX {
+            self.ahead.push(changed);
+        }
+        self.note_gap(now);
+    }
+
+    /// The next change in the replica's own order, without its addresses; its state and number are taken over.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Option<Record>> {
+        if !self.subscribed {
+            return None;
+        }
+        let place = self.ahead.iter().position(|changed| Some(changed.number) == self.told.checked_add(1))?;
+        let changed = self.ahead.swap_remove(place);
+        if self.ahead.is_empty() {
+            self.ahead = Vec::new();
+        }
+        self.told = changed.number;
+        self.version = changed.version;
+        if changed.delta.is_none() {
+            self.synced = false;
+            self.dirty = true;
+        }
+        self.note_gap(now);
+        Some(changed.delta)
+    }
+
+    /// All that it held at its version has been heard.
+    pub(super) fn sync(&mut self) {
+        self.synced = true;
+        self.dirty = false;
+        self.note_clean();
+    }
+
+    /// Takes note of when everything was heard.
+    pub(super) fn note_clean(&mut self) {
+        if self.subscribed && self.synced && self.told >= self.claimed {
+            self.clean_at = self.clean_at.max(Some(self.claim_asked));
+        }
+    }
+
+    /// Gives up on what is missing: the next answer counts as that of a replica that begins anew.
+    pub(super) fn start_over(&mut self) {
+        self.subscribed = false;
+        self.synced = false;
+        self.clean_at = None;
+        self.gap_since = None;
+        self.ahead = Vec::new();
+    }
+
+    fn note_gap(&mut self, now: Instant) {
+        let is_gap = self.subscribed && self.told < self.claimed;
+        self.gap_since = if is_gap { self.gap_since.or(Some(now)) } else { None };
+        self.note_clean();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, NodeId};
+    use std::net::SocketAddr;
+
+    fn slot() -> Slot<SocketAddr> {
+        Slot::new(Contact { id: NodeId::of_public_key(b"a"), address: ([127, 0, 0, 1], 1).into() }, 1)
+    }
+
+    fn watching(told: u64) -> Watching {
+        Watching { version: Version::from_bytes([told as u8; 16]), lease_ms: 1, told }
+    }
+
+    fn changed(number: u64) -> Changed {
+        let version = Version::from_bytes([number as u8; 16]);
+        Changed { key: Key::MIN, name: "a".into(), number, version, delta: Some(Record::default()) }
+    }
+
+    fn at(us: u64) -> Instant {
+        Instant::from_micros(us)
+    }
+
+    #[test]
+    fn changes_come_out_in_the_order_in_which_they_happened() {
+        let mut slot = slot();
+        // One may overtake the answer to the subscription.
+        slot.keep(at(1), changed(12));
+        assert!(slot.next(at(1)).is_none());
+        assert!(slot.subscribe(at(2), at(0), &watching(10)));
+        assert!(
+            slot.next(at(2)).is_none() && !slot.has_heard(11) && slot.has_heard(12) && slot.has_heard(10)
+        );
+        slot.keep(at(3), changed(11));
+        assert!(slot.next(at(3)).is_some());
+        assert_eq!(slot.version, changed(11).version);
+        assert!(slot.next(at(3)).is_some() && slot.next(at(3)).is_none());
+        assert_eq!((slot.version, slot.gap_since), (changed(12).version, None));
+    }
+
+    #[test]
+    fn it_is_clean_once_everything_claimed_has_been_heard() {
+        let mut slot = slot();
+        slot.subscribe(at(5), at(0), &watching(10));
+        slot.sync();
+        assert_eq!(slot.clean_at, Some(at(0)));
+        assert!(!slot.subscribe(at(25), at(20), &watching(11)), "it goes on");
+        assert_eq!((slot.clean_at, slot.gap_since), (Some(at(0)), Some(at(25))));
+        slot.keep(at(30), changed(11));
+        assert!(slot.next(at(30)).is_some());
+        assert_eq!((slot.clean_at, slot.gap_since), (Some(at(20)), None));
+    }
+
+    #[test]
+    fn a_replica_that_begins_anew_is_noticed() {
+        let mut slot = slot();
+        slot.subscribe(at(5), at(0), &watching(10));
+        slot.sync();
+        assert!(slot.subscribe(at(9), at(8), &watching(10 + SAME_COUNT)));
+        assert!(!slot.synced && slot.clean_at.is_none());
+    }
+}
