@@ -3,7 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use kadmap::{PutError, ReadError, RemoteError, StartError, Stopped, ValueError, WriteError};
+use kadmap::{
+    BeginWatchError, PutError, ReadError, RemoteError, StartError, Stopped, ValueError, WatchError,
+    WriteError,
+};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -81,6 +84,8 @@ pub(crate) enum Failure {
     Write { what: &'static str, name: String, source: WriteError },
     #[error("cannot read '{name}': {source}{}", remedy_of_read(.source))]
     Read { name: String, source: ReadError },
+    #[error("cannot watch '{name}': {source}")]
+    Watch { name: String, source: BeginWatchError },
     #[error("cannot use the value under '{name}': {source}")]
     Value { name: String, source: ValueError },
     #[error(transparent)]
@@ -115,6 +120,8 @@ impl Failure {
             Self::Write { .. } => Kind::Rejected,
             Self::Read { source: ReadError::TooFewAnswers { .. }, .. } => Kind::Quorum,
             Self::Read { .. } => Kind::Rejected,
+            Self::Watch { source: BeginWatchError::TooFewReplicas { .. }, .. } => Kind::Quorum,
+            Self::Watch { .. } => Kind::Rejected,
             Self::Remote(RemoteError::Ask(_)) => Kind::Timeout,
             Self::Remote(RemoteError::Unexpected { .. }) => Kind::Rejected,
             Self::Remote(_) | Self::NoMember | Self::Stopped(_) => Kind::Unreachable,
@@ -144,6 +151,17 @@ impl Failure {
             }
             PutError::Write(source) => Self::Write { what, name, source },
             PutError::Value(source) => Self::Value { name, source },
+            _ => Self::Stopped(Stopped),
+        }
+    }
+
+    /// The failure of a watch that did not begin, told apart by whether its time was over.
+    pub(crate) fn of_watch(name: String, error: WatchError, timeout: Duration, elapsed: Duration) -> Self {
+        match error {
+            WatchError::Begin(source @ BeginWatchError::TooFewReplicas { .. }) if elapsed >= timeout => {
+                Self::TimeOut { what: "watch", name, timeout, source: Box::new(source) }
+            }
+            WatchError::Begin(source) => Self::Watch { name, source },
             _ => Self::Stopped(Stopped),
         }
     }

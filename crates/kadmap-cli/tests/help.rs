@@ -6,13 +6,14 @@ use std::path::PathBuf;
 
 use support::kadmap;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "run",
     "put",
     "get",
     "append",
     "rm",
     "keys",
+    "watch",
     "peers",
     "lookup",
     "status",

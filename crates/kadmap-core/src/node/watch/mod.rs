@@ -141,7 +141,7 @@ impl<A: Address> Watch<A> {
         from: &NodeId,
         changed: Changed,
     ) {
-        let Some(slot) = self.slots.iter_mut().find(|slot| slot.contact.id == *from) else { return };
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.is(from)) else { return };
         if slot.has_heard(changed.number) {
             return;
         }
@@ -167,7 +167,8 @@ impl<A: Address> Watch<A> {
         }
         for index in 0..self.slots.len() {
             let slot = &mut self.slots[index];
-            if slot.asked.is_none() && slot.gap_since.is_some_and(|since| since + GAP_PATIENCE <= now.instant)
+            if slot.asked.is_none()
+                && slot.gap_since().is_some_and(|since| since + GAP_PATIENCE <= now.instant)
             {
                 slot.start_over();
                 self.ask(env, now, index, false);
@@ -183,7 +184,7 @@ impl<A: Address> Watch<A> {
     pub(super) fn on_errand<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, errand: Errand) {
         match errand {
             Errand::Ask(peer) | Errand::Check(peer) => {
-                let place = self.slots.iter().position(|slot| slot.contact.id == peer);
+                let place = self.slots.iter().position(|slot| slot.is(&peer));
                 if let Some(index) = place.filter(|&index| self.slots[index].asked.is_none()) {
                     self.ask(env, now, index, matches!(errand, Errand::Check(_)));
                 }
@@ -221,7 +222,7 @@ impl<A: Address> Watch<A> {
     {
         env.watches.remove(&self.record, self.id);
         while let Some(slot) = self.slots.last() {
-            let id = slot.contact.id;
+            let id = slot.id();
             self.drop_slot(env, now, &id, true);
         }
         env.watches.set_timer(self.id, self.timer.take(), None);
@@ -243,7 +244,7 @@ impl<A: Address> Watch<A> {
         self.stage = Stage::Resuming;
         self.known = Known::default();
         for slot in &mut self.slots {
-            (slot.synced, slot.dirty, slot.clean_at) = (false, true, None);
+            slot.forget_heard();
         }
         self.fetch_after = now.instant;
         self.advance(env, now);
@@ -275,7 +276,7 @@ impl<A: Address> Watch<A> {
         if self.pending.len() > PENDING_MAX {
             self.pending.clear();
             for slot in &mut self.slots {
-                (slot.synced, slot.dirty, slot.clean_at) = (false, true, None);
+                slot.forget_heard();
             }
         }
     }
@@ -287,9 +288,9 @@ impl<A: Address> Watch<A> {
                 let Some(delta) = delta else { continue };
                 for part in Part::all_of(delta) {
                     let Some(waiting) = self.pending.find(&part) else { continue };
-                    waiting.said |= slot.bit;
+                    waiting.said |= slot.bit();
                     if slot.synced {
-                        waiting.confirmed |= slot.bit;
+                        waiting.confirmed |= slot.bit();
                     }
                 }
             }
@@ -302,7 +303,7 @@ impl<A: Address> Watch<A> {
             self.sync_equals();
             let Some(index) = self.next_to_fetch(now) else { return };
             let slot = &mut self.slots[index];
-            let (contact, key, name) = (slot.contact, self.record.key, self.record.name.clone());
+            let (contact, key, name) = (slot.contact(), self.record.key, self.record.name.clone());
             slot.dirty = false;
             self.fetched_last = Some(contact.id);
             if contact.id == env.own {
@@ -329,7 +330,7 @@ impl<A: Address> Watch<A> {
         for slot in self.slots.iter_mut().filter(|slot| is_open(slot)) {
             if slot.version == heard {
                 slot.sync();
-                self.pending.iter_mut().for_each(|waiting| waiting.confirmed |= slot.bit);
+                self.pending.iter_mut().for_each(|waiting| waiting.confirmed |= slot.bit());
             } else if slot.version.is_absent() {
                 slot.sync();
             }
@@ -387,13 +388,13 @@ impl<A: Address> Watch<A> {
         let mut holders = 0;
         for slot in &mut self.slots {
             let is_equal = slot.subscribed && slot.version == version;
-            let is_it = slot.contact.id == *from;
+            let is_it = slot.is(from);
             if is_it || is_equal {
-                holders |= slot.bit;
+                holders |= slot.bit();
             }
             if slot.subscribed && (is_equal || (is_it && !slot.dirty)) {
                 slot.sync();
-                let bit = slot.bit;
+                let bit = slot.bit();
                 self.pending.iter_mut().for_each(|waiting| waiting.confirmed |= waiting.said & bit);
             }
         }
@@ -414,7 +415,7 @@ impl<A: Address> Watch<A> {
             let slots = &self.slots;
             let told = self.pending.release(|waiting| {
                 let clean = |slot: &&Slot<A>| {
-                    waiting.confirmed & slot.bit != 0 || slot.clean_at >= Some(waiting.heard_at)
+                    waiting.confirmed & slot.bit() != 0 || slot.clean_at >= Some(waiting.heard_at)
                 };
                 slots.iter().filter(clean).count() >= need
             });
@@ -462,7 +463,7 @@ impl<A: Address> Watch<A> {
         self.probe_wait = (2 * self.probe_wait).min(PROBE_WAIT_MAX);
         for index in 0..self.slots.len() {
             let slot = &self.slots[index];
-            if slot.asked.is_none() && confirmed & slot.bit == 0 && slot.clean_at < Some(heard_at) {
+            if slot.asked.is_none() && confirmed & slot.bit() == 0 && slot.clean_at < Some(heard_at) {
                 self.ask(env, now, index, false);
             }
         }
@@ -480,7 +481,7 @@ impl<A: Address> Watch<A> {
     }
 
     fn set_timer<S>(&mut self, env: &mut Env<S, A>, now: Now) {
-        let gap = self.slots.iter().filter(|slot| slot.asked.is_none()).filter_map(|slot| slot.gap_since);
+        let gap = self.slots.iter().filter(|slot| slot.asked.is_none()).filter_map(Slot::gap_since);
         let gap = gap.min().map(|since| since + GAP_PATIENCE);
         let death = self.known.next_death_ms().filter(|_| self.stage == Stage::Telling);
         let death =
@@ -503,11 +504,11 @@ impl<A: Address> Watch<A> {
     }
 
     fn index_of(&self, id: &NodeId) -> usize {
-        self.slots.iter().position(|slot| slot.contact.id == *id).unwrap_or(self.slots.len())
+        self.slots.iter().position(|slot| slot.is(id)).unwrap_or(self.slots.len())
     }
 
     fn slot_asked(&self, request: RequestId) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.asked.is_some_and(|(asked, _)| asked == request))
+        self.slots.iter().position(|slot| slot.asked == Some(request))
     }
 }
 

@@ -57,15 +57,14 @@ impl<A: Address> Watch<A> {
         response: Response<A>,
     ) {
         let slot = &mut self.slots[index];
-        let id = slot.contact.id;
+        let id = slot.id();
         let Response::Watching(watching) = response else {
             self.refused.push(id);
             self.drop_slot(env, now, &id, false);
             return self.reselect(env, now);
         };
-        let asked_at = slot.asked.map_or(now.instant, |(_, at)| at);
         let was_subscribed = slot.subscribed;
-        let is_anew = slot.subscribe(now.instant, asked_at, &watching);
+        let is_anew = slot.subscribe(now.instant, &watching);
         if is_anew && was_subscribed && std::mem::take(&mut slot.is_check) {
             // It has forgotten this watch, so it has forgotten the others too.
             env.watches.send_all(&id, Errand::Ask(id));
@@ -84,14 +83,15 @@ impl<A: Address> Watch<A> {
         let watch = self.request(env, lease_ms);
         let slot = &mut self.slots[index];
         slot.is_check = is_check;
-        if slot.contact.id == env.own {
-            let from = slot.contact;
+        slot.asked_at = now.instant;
+        if slot.is(&env.own) {
+            let from = slot.contact();
             let response = env.serve_watch(now, from, false, watch);
             self.on_answer(env, now, index, response);
         } else {
-            let contact = slot.contact;
+            let contact = slot.contact();
             let request = env.request(now, contact, Request::Watch(watch), Owner::Operation(self.id));
-            slot.asked = Some((request, now.instant));
+            slot.asked = Some(request);
         }
     }
 
@@ -99,7 +99,7 @@ impl<A: Address> Watch<A> {
     pub(super) fn renew<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         self.renew_at = renewal(env, now);
         self.refused.clear();
-        let ids: Vec<_> = self.slots.iter().map(|slot| slot.contact.id).collect();
+        let ids: Vec<_> = self.slots.iter().map(Slot::id).collect();
         for id in ids {
             let index = self.index_of(&id);
             if self.slots.get(index).is_some_and(|slot| slot.asked.is_none()) {
@@ -119,7 +119,7 @@ impl<A: Address> Watch<A> {
 
     /// Whether one of these nodes is nearer to the record than one it relies on.
     pub(super) fn is_nearer(&self, ids: &[NodeId]) -> bool {
-        let distances = self.slots.iter().map(|slot| slot.contact.id.distance(&self.record.key));
+        let distances = self.slots.iter().map(|slot| slot.id().distance(&self.record.key));
         let Some(farthest) = distances.max() else { return true };
         ids.iter().any(|id| id.distance(&self.record.key) < farthest)
     }
@@ -144,7 +144,7 @@ impl<A: Address> Watch<A> {
         closest.truncate(env.config.replication);
         self.need = Consistency::Quorum.reads_needed(closest.len());
         let wanted = wanted(closest.len(), self.need);
-        let left: Vec<_> = self.slots.iter().map(|slot| slot.contact.id).collect();
+        let left: Vec<_> = self.slots.iter().map(Slot::id).collect();
         for id in left.iter().filter(|id| !closest.iter().any(|contact| contact.id == **id)) {
             self.drop_slot(env, now, id, true);
         }
@@ -153,7 +153,7 @@ impl<A: Address> Watch<A> {
         let (prompt, doubtful): (Vec<_>, Vec<_>) =
             closest.into_iter().partition(|contact| !env.peers.is_unresponsive(&contact.id));
         for contact in prompt.into_iter().chain(doubtful) {
-            let is_new = !self.slots.iter().any(|slot| slot.contact.id == contact.id);
+            let is_new = !self.slots.iter().any(|slot| slot.is(&contact.id));
             if self.slots.len() < wanted && is_new && !self.refused.contains(&contact.id) {
                 self.add_slot(env, now, contact);
             }
@@ -167,9 +167,9 @@ impl<A: Address> Watch<A> {
     }
 
     fn add_slot<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, contact: Contact<A>) {
-        let taken = self.slots.iter().fold(0, |taken, slot| taken | slot.bit);
-        let Some(bit) = (0..u64::BITS).map(|place| 1 << place).find(|bit| taken & bit == 0) else { return };
-        self.slots.push(Slot::new(contact, bit));
+        let taken = self.slots.iter().fold(0, |taken, slot| taken | slot.bit());
+        let Some(place) = (0..u64::BITS as u8).find(|place| taken & (1 << place) == 0) else { return };
+        self.slots.push(Slot::new(contact, place));
         if contact.id != env.own {
             env.watches.rely(now.instant, contact.id, self.id);
         }
@@ -184,11 +184,11 @@ impl<A: Address> Watch<A> {
         id: &NodeId,
         is_told: bool,
     ) {
-        let Some(place) = self.slots.iter().position(|slot| slot.contact.id == *id) else { return };
+        let Some(place) = self.slots.iter().position(|slot| slot.is(id)) else { return };
         let slot = self.slots.remove(place);
         for waiting in self.pending.iter_mut() {
-            waiting.said &= !slot.bit;
-            waiting.confirmed &= !slot.bit;
+            waiting.said &= !slot.bit();
+            waiting.confirmed &= !slot.bit();
         }
         if self.fetching.is_some_and(|(fetching, ..)| fetching == *id) {
             self.fetching = None;
@@ -200,10 +200,10 @@ impl<A: Address> Watch<A> {
             return;
         }
         let watch = self.request(env, 0);
-        if slot.contact.id == env.own {
-            env.serve_watch(now, slot.contact, false, watch);
+        if slot.is(&env.own) {
+            env.serve_watch(now, slot.contact(), false, watch);
         } else {
-            env.request(now, slot.contact, Request::Watch(watch), Owner::Background);
+            env.request(now, slot.contact(), Request::Watch(watch), Owner::Background);
         }
     }
 

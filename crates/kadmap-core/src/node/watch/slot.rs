@@ -2,21 +2,33 @@
 
 use crate::record::{Record, Version};
 use crate::wire::{Changed, RequestId, Watching};
-use crate::{Contact, Instant};
+use crate::{Address, Contact, Instant, NodeId};
 
 /// Changes that may wait for one told before them: as many as a replica sends without being answered.
 const AHEAD_MAX: usize = 32;
 /// A number this far from the one expected is of another count: its replica has begun anew.
 const SAME_COUNT: u64 = 1 << 16;
 
-/// A replica of the watched record.
+/// A replica of the watched record; small, for a node may have ten thousand watches with 15 of them each.
 #[derive(Debug)]
-pub(super) struct Slot<A> {
-    pub(super) contact: Contact<A>,
-    /// Its mark in the masks of what is pending.
-    pub(super) bit: u64,
-    /// The request for changes that is under way, and when it was made.
-    pub(super) asked: Option<(RequestId, Instant)>,
+pub(super) struct Slot<A: Address> {
+    contact: A::Packed,
+    /// Its state after the last change told without a gap.
+    pub(super) version: Version,
+    /// The request for changes that is under way.
+    pub(super) asked: Option<RequestId>,
+    /// When that was made, or the one before.
+    pub(super) asked_at: Instant,
+    /// The number of the last change told without a gap.
+    told: u64,
+    /// When it was asked for what it claims.
+    claim_asked: Instant,
+    /// All that it held at this time has been heard.
+    pub(super) clean_at: Option<Instant>,
+    /// What of it is heard and not taken in yet, or known to be missing.
+    late: Option<Box<Late>>,
+    /// Its place in the masks of what is pending.
+    pub(super) place: u8,
     /// Whether it was asked to see whether it is still the same.
     pub(super) is_check: bool,
     /// Whether it tells of changes.
@@ -25,60 +37,82 @@ pub(super) struct Slot<A> {
     pub(super) synced: bool,
     /// Whether it has changed in a way we do not know since its record was asked for.
     pub(super) dirty: bool,
-    /// Its state after the last change told without a gap.
-    pub(super) version: Version,
-    /// The number of that change.
-    told: u64,
-    /// The number of the last change it is known to have told.
+}
+
+/// Changes out of order.
+#[derive(Debug, Default)]
+struct Late {
+    /// The number of the last change it is known to have told, if that is not the last one taken in.
     claimed: u64,
-    /// When it was asked for what it claims.
-    claim_asked: Instant,
-    /// All that it held at this time has been heard.
-    pub(super) clean_at: Option<Instant>,
     /// Since when a change is missing before one that was heard.
-    pub(super) gap_since: Option<Instant>,
+    gap_since: Option<Instant>,
     ahead: Vec<Changed>,
 }
 
-impl<A> Slot<A> {
-    pub(super) fn new(contact: Contact<A>, bit: u64) -> Self {
+impl<A: Address> Slot<A> {
+    pub(super) fn new(contact: Contact<A>, place: u8) -> Self {
         Self {
-            contact,
-            bit,
+            contact: A::pack(contact),
+            version: Version::ABSENT,
             asked: None,
+            asked_at: Instant::default(),
+            told: 0,
+            claim_asked: Instant::default(),
+            clean_at: None,
+            late: None,
+            place,
             is_check: false,
             subscribed: false,
             synced: false,
             dirty: false,
-            version: Version::ABSENT,
-            told: 0,
-            claimed: 0,
-            claim_asked: Instant::default(),
-            clean_at: None,
-            gap_since: None,
-            ahead: Vec::new(),
         }
     }
 
+    pub(super) fn contact(&self) -> Contact<A> {
+        A::unpack(&self.contact)
+    }
+
+    pub(super) fn id(&self) -> NodeId {
+        A::packed_id(&self.contact)
+    }
+
+    pub(super) fn is(&self, id: &NodeId) -> bool {
+        A::is_packed(&self.contact, id)
+    }
+
+    /// Its mark in the masks of what is pending.
+    pub(super) fn bit(&self) -> u64 {
+        1 << self.place
+    }
+
+    /// Since when a change is missing before one that was heard.
+    pub(super) fn gap_since(&self) -> Option<Instant> {
+        self.late.as_ref().and_then(|late| late.gap_since)
+    }
+
     /// Takes in that it tells of changes from now on; tells whether it has begun anew.
-    pub(super) fn subscribe(&mut self, now: Instant, asked: Instant, watching: &Watching) -> bool {
+    pub(super) fn subscribe(&mut self, now: Instant, watching: &Watching) -> bool {
         self.asked = None;
-        self.claim_asked = asked;
+        self.claim_asked = self.asked_at;
         let is_anew = !self.subscribed || watching.told.abs_diff(self.told) >= SAME_COUNT;
         if is_anew {
             self.subscribed = true;
             self.told = watching.told;
-            self.claimed = watching.told;
             self.version = watching.version;
             self.synced = false;
             self.dirty = true;
             self.clean_at = None;
-            self.ahead.retain(|changed| {
-                changed.number > watching.told && changed.number - watching.told < SAME_COUNT
-            });
-            self.claimed = self.ahead.iter().map(|changed| changed.number).fold(self.claimed, u64::max);
+            if let Some(late) = &mut self.late {
+                late.ahead.retain(|changed| {
+                    changed.number > watching.told && changed.number - watching.told < SAME_COUNT
+                });
+                late.claimed = late.ahead.iter().map(|changed| changed.number).max().unwrap_or(0);
+            }
         }
-        self.claimed = self.claimed.max(watching.told);
+        if watching.told > self.told {
+            let late = self.late.get_or_insert_default();
+            late.claimed = late.claimed.max(watching.told);
+        }
         self.note_gap(now);
         is_anew
     }
@@ -86,28 +120,28 @@ impl<A> Slot<A> {
     /// Whether a change is one that was heard before.
     pub(super) fn has_heard(&self, number: u64) -> bool {
         let is_same = self.subscribed && number <= self.told && self.told - number < SAME_COUNT;
-        is_same || self.ahead.iter().any(|changed| changed.number == number)
+        let is_ahead = |late: &Late| late.ahead.iter().any(|changed| changed.number == number);
+        is_same || self.late.as_deref().is_some_and(is_ahead)
     }
 
     /// Keeps a change until those before it are here; [`next`](Self::next) hands it out then.
     pub(super) fn keep(&mut self, now: Instant, changed: Changed) {
-        self.claimed = if self.subscribed { self.claimed.max(changed.number) } else { self.claimed };
-        if self.ahead.len() < AHEAD_MAX {
-            self.ahead.push(changed);
+        let late = self.late.get_or_insert_default();
+        if self.subscribed {
+            late.claimed = late.claimed.max(changed.number);
+        }
+        if late.ahead.len() < AHEAD_MAX {
+            late.ahead.push(changed);
         }
         self.note_gap(now);
     }
 
-    /// The next change in the replica's own order, without its addresses; its state and number are taken over.
+    /// The next change in the replica's own order, without its address; its state and number are taken over.
     pub(super) fn next(&mut self, now: Instant) -> Option<Option<Record>> {
-        if !self.subscribed {
-            return None;
-        }
-        let place = self.ahead.iter().position(|changed| Some(changed.number) == self.told.checked_add(1))?;
-        let changed = self.ahead.swap_remove(place);
-        if self.ahead.is_empty() {
-            self.ahead = Vec::new();
-        }
+        let late = self.late.as_mut().filter(|_| self.subscribed)?;
+        let number = self.told.checked_add(1)?;
+        let place = late.ahead.iter().position(|changed| changed.number == number)?;
+        let changed = late.ahead.swap_remove(place);
         self.told = changed.number;
         self.version = changed.version;
         if changed.delta.is_none() {
@@ -125,11 +159,9 @@ impl<A> Slot<A> {
         self.note_clean();
     }
 
-    /// Takes note of when everything was heard.
-    pub(super) fn note_clean(&mut self) {
-        if self.subscribed && self.synced && self.told >= self.claimed {
-            self.clean_at = self.clean_at.max(Some(self.claim_asked));
-        }
+    /// What was heard of it no longer counts.
+    pub(super) fn forget_heard(&mut self) {
+        (self.synced, self.dirty, self.clean_at) = (false, true, None);
     }
 
     /// Gives up on what is missing: the next answer counts as that of a replica that begins anew.
@@ -137,13 +169,25 @@ impl<A> Slot<A> {
         self.subscribed = false;
         self.synced = false;
         self.clean_at = None;
-        self.gap_since = None;
-        self.ahead = Vec::new();
+        self.late = None;
+    }
+
+    /// Takes note of when everything was heard.
+    fn note_clean(&mut self) {
+        let is_missing = self.late.as_ref().is_some_and(|late| late.claimed > self.told);
+        if self.subscribed && self.synced && !is_missing {
+            self.clean_at = self.clean_at.max(Some(self.claim_asked));
+        }
     }
 
     fn note_gap(&mut self, now: Instant) {
-        let is_gap = self.subscribed && self.told < self.claimed;
-        self.gap_since = if is_gap { self.gap_since.or(Some(now)) } else { None };
+        if let Some(late) = &mut self.late {
+            let is_gap = self.subscribed && self.told < late.claimed;
+            late.gap_since = if is_gap { late.gap_since.or(Some(now)) } else { None };
+            if !is_gap && late.ahead.is_empty() {
+                self.late = None;
+            }
+        }
         self.note_clean();
     }
 }
@@ -151,7 +195,7 @@ impl<A> Slot<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Key, NodeId};
+    use crate::Key;
     use std::net::SocketAddr;
 
     fn slot() -> Slot<SocketAddr> {
@@ -177,7 +221,7 @@ mod tests {
         // One may overtake the answer to the subscription.
         slot.keep(at(1), changed(12));
         assert!(slot.next(at(1)).is_none());
-        assert!(slot.subscribe(at(2), at(0), &watching(10)));
+        assert!(slot.subscribe(at(2), &watching(10)));
         assert!(
             slot.next(at(2)).is_none() && !slot.has_heard(11) && slot.has_heard(12) && slot.has_heard(10)
         );
@@ -185,28 +229,34 @@ mod tests {
         assert!(slot.next(at(3)).is_some());
         assert_eq!(slot.version, changed(11).version);
         assert!(slot.next(at(3)).is_some() && slot.next(at(3)).is_none());
-        assert_eq!((slot.version, slot.gap_since), (changed(12).version, None));
+        assert_eq!((slot.version, slot.gap_since()), (changed(12).version, None));
     }
 
     #[test]
     fn it_is_clean_once_everything_claimed_has_been_heard() {
         let mut slot = slot();
-        slot.subscribe(at(5), at(0), &watching(10));
+        slot.subscribe(at(5), &watching(10));
         slot.sync();
         assert_eq!(slot.clean_at, Some(at(0)));
-        assert!(!slot.subscribe(at(25), at(20), &watching(11)), "it goes on");
-        assert_eq!((slot.clean_at, slot.gap_since), (Some(at(0)), Some(at(25))));
+        slot.asked_at = at(20);
+        assert!(!slot.subscribe(at(25), &watching(11)), "it goes on");
+        assert_eq!((slot.clean_at, slot.gap_since()), (Some(at(0)), Some(at(25))));
         slot.keep(at(30), changed(11));
         assert!(slot.next(at(30)).is_some());
-        assert_eq!((slot.clean_at, slot.gap_since), (Some(at(20)), None));
+        assert_eq!((slot.clean_at, slot.gap_since()), (Some(at(20)), None));
+    }
+
+    #[test]
+    fn a_replica_in_order_is_small() {
+        assert!(size_of::<Slot<SocketAddr>>() <= 144, "{}", size_of::<Slot<SocketAddr>>());
     }
 
     #[test]
     fn a_replica_that_begins_anew_is_noticed() {
         let mut slot = slot();
-        slot.subscribe(at(5), at(0), &watching(10));
+        slot.subscribe(at(5), &watching(10));
         slot.sync();
-        assert!(slot.subscribe(at(9), at(8), &watching(10 + SAME_COUNT)));
+        assert!(slot.subscribe(at(9), &watching(10 + SAME_COUNT)));
         assert!(!slot.synced && slot.clean_at.is_none());
     }
 }
