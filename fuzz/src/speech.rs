@@ -1,9 +1,10 @@
 //! Messages drawn from a fuzzer's bytes: well formed, not well meant.
 
+use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Coming, Compare, Empty, FindNode, Found, Get, Items, Lacking, NameEntry, Names, NamesPage, Nodes, Page,
-    PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport, Stored,
-    Summary, Want, WireContact,
+    Changed, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard, Items, NameEntry,
+    Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, Refusal, Request,
+    Response, StatusReport, Stored, Summary, Sums, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Contact, Shape, Stamp, Version};
 
@@ -11,7 +12,7 @@ use crate::Source;
 
 /// What a peer may ask.
 pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
-    match source.below(12) {
+    match source.below(16) {
         0 => Request::Ping(Ping { payload: source.name() }),
         1 => Request::FindNode(FindNode { target: source.key(), count: source.byte().into() }),
         2 => {
@@ -31,14 +32,27 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
         }
         8 => Request::Leave(Empty {}),
         9 => {
-            let state = |source: &mut Source<'_>| RecordState {
-                key: source.key(),
-                name: source.name(),
-                version: version(source),
-            };
-            Request::Compare(Compare { records: many(source, state) })
+            let ranges = ranges(source);
+            Request::Compare(Compare { ranges, hash: size(source) })
         }
         10 => Request::Items(items(source)),
+        11 => {
+            let (key, name, number) = (source.key(), source.name(), source.byte().into());
+            Request::Watch(Watch { key, name, lease_ms: size(source), number })
+        }
+        12 => {
+            let delta = if source.byte() % 4 == 0 { None } else { Some(source.record()) };
+            let (key, name, version) = (source.key(), source.name(), version(source));
+            Request::Changed(Changed { key, name, number: told(source), version, delta })
+        }
+        13 => {
+            let (ranges, rotation) = (ranges(source), source.byte());
+            Request::Divide(Divide { ranges, rotation, differences: source.name() })
+        }
+        14 => {
+            let (ranges, rotation) = (ranges(source), source.byte());
+            Request::Fetch(Fetch { ranges, rotation, wanted: source.name() })
+        }
         _ => Request::Unknown(source.byte() % 0x40 + 0x40),
     }
 }
@@ -58,9 +72,13 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         Request::Unknown(_) => 11,
         Request::Compare(_) => 13,
         Request::Items(_) => 14,
+        Request::Watch(_) => 16,
+        Request::Changed(_) => 17,
+        Request::Divide(_) => 18,
+        Request::Fetch(_) => 19,
     };
     let kind = match source.below(8) {
-        0 => source.below(16),
+        0 => source.below(20),
         1 if fitting == 2 || fitting == 4 || fitting == 14 => fitting + 1,
         2 if fitting == 2 || fitting == 14 => 10,
         _ => fitting,
@@ -98,11 +116,30 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         9 => Response::Left(Empty {}),
         10 => Response::Coming(Coming { bytes: size(source) }),
         11 => Response::Unsupported(Empty {}),
-        13 => Response::Lacking(Lacking { indices: many(source, |source| source.short().into()) }),
+        13 => Response::Sums(Sums { hashes: source.name() }),
         14 => Response::Page(page(source)),
         15 => Response::PageSummary(page(source).summary()),
+        16 => Response::Watching(Watching {
+            version: version(source),
+            lease_ms: size(source),
+            told: told(source),
+        }),
+        17 => Response::Heard(Heard { interested: source.byte() % 2 == 0 }),
+        18 => Response::Parts(Parts { parts: source.name() }),
+        19 => Response::Fetching(Fetching { records: size(source), newer: source.name() }),
         _ => Response::Unknown(source.byte() | 0xc0),
     }
+}
+
+/// Ranges that may cover each other, stand in any order, or be empty.
+fn ranges(source: &mut Source<'_>) -> PrefixList {
+    let range = |source: &mut Source<'_>| {
+        let key = source.key();
+        let mut path = [0; 16];
+        path.copy_from_slice(&key.as_bytes()[..16]);
+        Prefix::new(u128::from_be_bytes(path), source.byte())
+    };
+    PrefixList(many(source, range))
 }
 
 fn items(source: &mut Source<'_>) -> Items {
@@ -129,12 +166,18 @@ fn page(source: &mut Source<'_>) -> Page {
 fn put(source: &mut Source<'_>) -> Put {
     let (key, name, delta) = (source.key(), source.name(), source.record());
     let if_newest = if source.byte() % 4 == 0 { Some(source.stamp()) } else { None };
-    Put { key, name, mode: source.one_of([PutMode::Publish, PutMode::Replicate, PutMode::Trim]), delta, if_newest }
+    Put {
+        key,
+        name,
+        mode: source.one_of([PutMode::Publish, PutMode::Replicate, PutMode::Trim]),
+        delta,
+        if_newest,
+    }
 }
 
 fn refusal(source: &mut Source<'_>) -> Refusal {
     let shapes = [Shape::Value, Shape::List, Shape::Map];
-    match source.below(9) {
+    match source.below(11) {
         0 => Refusal::Superseded {
             newest: source.one_of([Stamp::MIN, Stamp { time: u64::MAX, writer: u64::MAX }]),
         },
@@ -144,13 +187,24 @@ fn refusal(source: &mut Source<'_>) -> Refusal {
         4 => Refusal::TooLarge { bytes: size(source), bytes_max: size(source) },
         5 => Refusal::ClockAhead { ahead_ms: size(source), ahead_ms_max: size(source) },
         7 => Refusal::RecordFull { bytes: size(source), bytes_max: size(source) },
+        8 => Refusal::TooManyWatches { watches_max: 0 },
         6 => Refusal::Rejected { reason: "no".into() },
+        9 => Refusal::Starting,
         _ => source.one_of([&Refusal::Full { bytes_max: 0 }, &Refusal::StorageFailed]).clone(),
     }
 }
 
 fn name_entry(source: &mut Source<'_>) -> NameEntry {
     NameEntry { key: source.key(), name: source.name() }
+}
+
+/// The number of a change: mostly a small one, so that some follow each other.
+fn told(source: &mut Source<'_>) -> u64 {
+    if source.byte() % 16 == 0 {
+        u64::MAX - u64::from(source.byte() % 2)
+    } else {
+        u64::from(source.byte() % 8)
+    }
 }
 
 fn version(source: &mut Source<'_>) -> Version {

@@ -7,7 +7,7 @@ use kadmap_core::testing::MapStore;
 use kadmap_core::wire::{Body, Message, Request, RequestId, Response, decode, encode};
 use kadmap_core::{
     Action, Change, Config, Consistency, Contact, Event, Instant, Limits, Node, NodeId, Now, OperationId,
-    ReadOptions, RecordId, Role, Shape, WriteOptions,
+    ReadOptions, RecordId, Role, Shape, WatchOptions, WriteOptions,
 };
 
 use crate::{Source, speech};
@@ -174,7 +174,7 @@ impl<'a> World<'a> {
     }
 
     fn start_other(&mut self) {
-        let id = match self.source.below(4) {
+        let id = match self.source.below(6) {
             0 => {
                 let target = self.source.key();
                 self.node.lookup(self.now, target)
@@ -184,6 +184,15 @@ impl<'a> World<'a> {
                 let contact = self.peer();
                 let request = speech::request(&mut self.source, &self.peers);
                 self.node.ask(self.now, contact, request)
+            }
+            3 => {
+                let record = RecordId::new(self.source.key(), self.source.name());
+                self.node.watch(self.now, record, WatchOptions::default())
+            }
+            4 => {
+                let Some(&id) = self.operations.last() else { return };
+                self.node.pause_watch(id);
+                return self.node.resume_watch(self.now, id);
             }
             _ => {
                 let Some(&id) = self.operations.last() else { return };

@@ -108,14 +108,16 @@ pub enum ScenarioName {
     Rest,
     /// Whether gets become slower with their number
     Drift,
+    /// Time from a put to the event at a watcher, and memory of 10,000 watches
+    Watch,
 }
 
 impl ScenarioName {
     /// Those that take seconds.
     pub const QUICK: [Self; 5] = [Self::Rpc, Self::Swarm, Self::Loss, Self::Churn, Self::Memory];
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Rpc, Self::Swarm, Self::Loss, Self::Churn, Self::Memory, Self::Rest, Self::Drift];
+    pub const ALL: [Self; 8] =
+        [Self::Rpc, Self::Swarm, Self::Loss, Self::Churn, Self::Memory, Self::Rest, Self::Drift, Self::Watch];
 }
 
 /// How many replicas an operation waits for.

@@ -106,6 +106,7 @@ impl Bench<'_> {
             ScenarioName::Memory => scenario::memory::run(self),
             ScenarioName::Rest => scenario::rest::run(self),
             ScenarioName::Drift => scenario::drift::run(self),
+            ScenarioName::Watch => scenario::watch::run(self),
         }?;
         report.seconds = start.elapsed().as_secs_f64();
         Ok(report)

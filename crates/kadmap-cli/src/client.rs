@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use kadmap::{
-    Contact, Dht, DhtBuilder, GetError, NodeId, PutError, Reading, Remote, StatusReport, Write, WriteOutcome,
+    Contact, Dht, DhtBuilder, GetError, NodeId, PutError, Reading, Remote, StatusReport, Watch, WatchError,
+    Write, WriteOutcome,
 };
 
 use crate::failure::Failure;
@@ -81,6 +82,15 @@ impl Client {
         let read = self.dht.read(name).consistency(consistency.into()).timeout(self.timeout).into_future();
         patiently("reading", read).await.map_err(|error: GetError| {
             Failure::of_read(shown_name(name), error, self.timeout, start.elapsed())
+        })
+    }
+
+    /// Begins to watch a name; a failure tells whether time ran out.
+    pub(crate) async fn watch(&self, name: &[u8], initial: bool) -> Result<Watch, Failure> {
+        let start = Instant::now();
+        let watch = self.dht.watch(name).initial(initial).timeout(self.timeout).into_future();
+        patiently("asking the replicas", watch).await.map_err(|error: WatchError| {
+            Failure::of_watch(shown_name(name), error, self.timeout, start.elapsed())
         })
     }
 

@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use kadmap::{
-    AnnounceError, ListError, PutError, ReadError, RemoteError, Shape, Stamp, StartError, Stopped,
-    ValueError, WriteError,
+    AnnounceError, BeginWatchError, ListError, PutError, ReadError, RemoteError, Shape, Stamp, StartError,
+    Stopped, ValueError, WatchError, WriteError,
 };
 use serde::Serialize;
 use thiserror::Error;
@@ -98,6 +98,8 @@ pub(crate) enum Failure {
     Write { what: &'static str, name: String, source: WriteError },
     #[error("cannot read '{name}': {source}{}", remedy_of_read(.source))]
     Read { name: String, source: ReadError },
+    #[error("cannot watch '{name}': {source}")]
+    Watch { name: String, source: BeginWatchError },
     #[error("cannot use the value under '{name}': {source}")]
     Value { name: String, source: ValueError },
     #[error(transparent)]
@@ -140,6 +142,8 @@ impl Failure {
             Self::Write { .. } => Kind::Rejected,
             Self::Read { source: ReadError::TooFewAnswers { .. }, .. } => Kind::Quorum,
             Self::Read { .. } => Kind::Rejected,
+            Self::Watch { source: BeginWatchError::TooFewReplicas { .. }, .. } => Kind::Quorum,
+            Self::Watch { .. } => Kind::Rejected,
             Self::Remote(RemoteError::Ask(_)) => Kind::Timeout,
             Self::Remote(RemoteError::Unexpected { .. }) => Kind::Rejected,
             Self::Remote(_) | Self::NoMember | Self::Stopped(_) => Kind::Unreachable,
@@ -196,6 +200,17 @@ impl Failure {
             }
             AnnounceError::Put(PutError::Value(source)) => Self::Value { name, source },
             AnnounceError::Get(kadmap::GetError::Read(source)) => Self::Read { name, source },
+            _ => Self::Stopped(Stopped),
+        }
+    }
+
+    /// The failure of a watch that did not begin, told apart by whether its time was over.
+    pub(crate) fn of_watch(name: String, error: WatchError, timeout: Duration, elapsed: Duration) -> Self {
+        match error {
+            WatchError::Begin(source @ BeginWatchError::TooFewReplicas { .. }) if elapsed >= timeout => {
+                Self::TimeOut { what: "watch", name, timeout, source: Box::new(source) }
+            }
+            WatchError::Begin(source) => Self::Watch { name, source },
             _ => Self::Stopped(Stopped),
         }
     }

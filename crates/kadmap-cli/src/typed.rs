@@ -14,7 +14,7 @@ pub(crate) use shared::{ConsistencyName, DurabilityName, NodeArgs, TrustArgs, Va
 pub(crate) use sim::{HUNT, SimArgs};
 pub(crate) use verbs::{
     AppendArgs, CompletionsArgs, DemoArgs, GetArgs, KeysArgs, LookupArgs, PeersArgs, PingArgs, PutArgs,
-    RmArgs, RunArgs, StatusArgs,
+    RmArgs, RunArgs, StatusArgs, WatchArgs,
 };
 
 const EXIT_CODES: &str = "\
@@ -68,6 +68,7 @@ pub(crate) enum Verb {
     Announce(AnnounceArgs),
     Providers(ProvidersArgs),
     Keys(KeysArgs),
+    Watch(WatchArgs),
     Peers(PeersArgs),
     Lookup(LookupArgs),
     Status(StatusArgs),

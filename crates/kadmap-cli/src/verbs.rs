@@ -18,6 +18,7 @@ mod run;
 mod sim;
 mod status;
 mod trim;
+mod watch;
 mod written;
 
 use kadmap_bench::Launch;
@@ -39,6 +40,7 @@ pub(crate) fn run(verb: Verb, launch: Launch, output: &Output) -> Result<(), Fai
         Verb::Providers(args) => block_on(providers::run(args, output)),
         Verb::Rm(args) => block_on(rm::run(args, output)),
         Verb::Keys(args) => block_on(keys::run(args, output)),
+        Verb::Watch(args) => block_on(watch::run(args, output)),
         Verb::Peers(args) => block_on(peers::run(args, output)),
         Verb::Lookup(args) => block_on(lookup::run(args, output)),
         Verb::Status(args) => block_on(status::run(args, output)),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use support::kadmap;
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "run",
     "put",
     "get",
@@ -17,6 +17,7 @@ const VERBS: [&str; 18] = [
     "announce",
     "providers",
     "keys",
+    "watch",
     "peers",
     "lookup",
     "status",

@@ -79,6 +79,13 @@ pub struct Limits {
     pub names_per_page_max: usize,
     /// Operations of this node's own user in flight: default 65,536; beyond it they are refused as busy.
     pub operations_max: usize,
+    /// Records this node's own user watches: default 16,384, some 4 KB each.
+    pub watches_max: usize,
+    /// Watches of others that this node tells of changes, one for each watcher of each record: default 65,536, some
+    /// 0.4 KB each.
+    pub watchers_max: usize,
+    /// The same of one peer: default 16,384.
+    pub watchers_per_peer_max: usize,
 }
 
 impl Default for Limits {
@@ -91,6 +98,9 @@ impl Default for Limits {
             contacts_per_answer_max: 20,
             names_per_page_max: 512,
             operations_max: 65_536,
+            watches_max: 16_384,
+            watchers_max: 65_536,
+            watchers_per_peer_max: 16_384,
         }
     }
 }
@@ -156,6 +166,9 @@ pub struct Config {
     pub probes_in_flight_max: usize,
     /// How often expired records are swept: default 1 s when there are any.
     pub expire_interval: Duration,
+    /// For how long replicas tell a watcher of changes unless it asks again, which it does in a third of it: default
+    /// 3 min. A crashed watcher costs its replicas that long; a shorter lease costs the others more requests.
+    pub watch_lease: Duration,
     /// What this node takes.
     pub limits: Limits,
     /// What the node says of its software in its status.
@@ -189,6 +202,7 @@ impl Default for Config {
             retry_silent_interval: Duration::from_secs(5),
             probes_in_flight_max: 32,
             expire_interval: Duration::from_secs(1),
+            watch_lease: Duration::from_secs(180),
             limits: Limits::default(),
             software: concat!("kadmap/", env!("CARGO_PKG_VERSION")).to_owned(),
             info: String::new(),

@@ -13,6 +13,7 @@ mod contact;
 mod id;
 mod indexed;
 mod lookup;
+mod news;
 mod node;
 mod operation;
 pub mod ranges;
@@ -30,8 +31,8 @@ pub use id::{Distance, ID_BITS, ID_BYTES, Key, NodeId, ParseIdError};
 pub use lookup::{Hop, HopOutcome, Lookup, LookupConfig};
 pub use node::{Action, Counters, Node};
 pub use operation::{
-    AskError, Change, Event, ItemsOutcome, LookupOutcome, OperationId, ReadError, ReadOptions, ReadOutcome,
-    RecordSize, WriteError, WriteOptions, WriteOutcome,
+    AskError, Change, Event, ItemsOutcome, LookupOutcome, News, OperationId, ReadError, ReadOptions,
+    ReadOutcome, RecordSize, WatchError, WatchOptions, WriteError, WriteOptions, WriteOutcome,
 };
 pub use record::{
     Base, Clock, Codec, Head, Item, ItemId, ItemPage, ItemRange, OVERHEAD_BYTES, ParseStampError,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::lookup::Hop;
+pub use crate::news::{News, WatchError, WatchOptions};
 use crate::record::{Base, Item, Payload, Record, Shape, Stamp, Version};
 use crate::store::RecordId;
 use crate::wire::{Refusal, Response};
@@ -335,6 +336,20 @@ pub enum Event<A = SocketAddr> {
         operation: OperationId,
         /// What the node said.
         result: Result<(Response<A>, Duration), AskError<A>>,
+    },
+    /// A watch has begun, or could not.
+    Watching {
+        /// Which.
+        operation: OperationId,
+        /// Whether it has.
+        result: Result<(), WatchError>,
+    },
+    /// Something has come of a watched record.
+    Changed {
+        /// The watch.
+        operation: OperationId,
+        /// What.
+        news: News,
     },
     /// The node knows its neighbourhood and serves.
     Joined {

@@ -321,6 +321,7 @@ impl Sim {
                 self.operations.end(self.now_us, index, operation, End::LookedUp(outcome));
             }
             Event::Left { .. } | Event::Scanned { .. } | Event::Items { .. } | Event::Answered { .. } => {}
+            Event::Watching { .. } | Event::Changed { .. } => {}
         }
     }
 

@@ -22,7 +22,7 @@ use crate::lists::{Items, ItemsPage, Keep, ListError, Remove, Target, Trim};
 use crate::node::{Answer, Command, JoinPlan};
 use crate::place::Places;
 use crate::request::{Draft, Read, Reading, Write};
-use crate::{DhtBuilder, PeerInfo, Place, Remote, Scan, Status, Value, ValueError};
+use crate::{BeginWatch, DhtBuilder, PeerInfo, Place, Remote, Scan, Status, Value, ValueError};
 
 /// Names read from the own store at a time.
 const NAMES_PER_PAGE: usize = 1024;
@@ -307,6 +307,15 @@ impl Dht {
         Read::new(self, self.record(name))
     }
 
+    /// Watches a name: its replicas push each change, which is told some milliseconds after the write at most. With
+    /// options.
+    ///
+    /// # Errors
+    /// [`WatchError`](crate::WatchError) when too few replicas agree in time to tell of changes.
+    pub fn watch(&self, name: impl AsRef<[u8]>) -> BeginWatch<'_> {
+        BeginWatch::new(self, self.record(name))
+    }
+
     /// Whether there is a value under a name. Costs a read.
     ///
     /// # Errors
@@ -482,6 +491,10 @@ impl Dht {
     ) -> Result<ItemsOutcome, GetError> {
         let command = |reply| Command::Items { record, range, with_base, options, reply };
         Ok(self.ask_node(command).await??)
+    }
+
+    pub(crate) fn commands(&self) -> mpsc::UnboundedSender<Command> {
+        self.commands.clone()
     }
 
     pub(crate) async fn ask(&self, contact: Contact, request: Request) -> Result<Answer, Stopped> {

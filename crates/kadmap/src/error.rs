@@ -93,6 +93,18 @@ pub enum GetError {
     Stopped(#[from] Stopped),
 }
 
+/// Why a watch did not begin.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// Too few replicas tell of changes, or a limit is reached.
+    #[error(transparent)]
+    Begin(#[from] kadmap_core::WatchError),
+    /// The node has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
 /// Why another node did not answer a question put to it alone.
 #[derive(Debug, Error)]
 #[non_exhaustive]

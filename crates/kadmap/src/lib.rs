@@ -33,6 +33,7 @@ mod scan;
 mod status;
 mod transport;
 mod value;
+mod watch;
 
 pub use announce::{
     ANNOUNCEMENT_TTL, ANNOUNCEMENT_TTL_MAX, ANNOUNCEMENT_TTL_MIN, Announce, AnnounceError, Announcement,
@@ -40,8 +41,9 @@ pub use announce::{
 };
 pub use builder::{DEFAULT_PORT, DhtBuilder};
 pub use dht::Dht;
-pub use error::{GetError, PutError, RemoteError, StartError, Stopped};
+pub use error::{GetError, PutError, RemoteError, StartError, Stopped, WatchError};
 pub use guard::Guard;
+pub use kadmap_core::WatchError as BeginWatchError;
 pub use kadmap_core::wire;
 pub use kadmap_core::wire::Refusal;
 pub use kadmap_core::wire::StatusReport;
@@ -58,3 +60,4 @@ pub use request::{Read, Reading, Write};
 pub use scan::Scan;
 pub use status::{PeerInfo, Status};
 pub use value::{Value, ValueError};
+pub use watch::{BeginWatch, Change, Watch};

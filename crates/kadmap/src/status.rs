@@ -36,6 +36,14 @@ pub struct Status {
     pub puts_refused: u64,
     /// Replicas that its reads found lacking and repaired.
     pub replicas_repaired: u64,
+    /// Names it watches.
+    pub watches: u64,
+    /// Watches of others and its own that it tells of changes.
+    pub watchers: u64,
+    /// Changes it has told them, repeats not counted.
+    pub changes_told: u64,
+    /// Watches it has refused because there were too many.
+    pub watches_refused: u64,
     /// UDP packets received and sent.
     pub packets: (u64, u64),
     /// Frames received that are not messages.

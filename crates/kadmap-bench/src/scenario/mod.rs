@@ -7,3 +7,4 @@ pub(crate) mod memory;
 pub(crate) mod rest;
 pub(crate) mod rpc;
 pub(crate) mod swarm;
+pub(crate) mod watch;

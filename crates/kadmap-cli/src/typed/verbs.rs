@@ -48,6 +48,15 @@ const GET_HELP: &str = "\
 What is stored is printed as compact JSON on one line; bytes, which JSON has no form for, as {\"base64\": \"...\"}.
 With --raw a string or bytes are printed as they are, with nothing added, and everything else as JSON.";
 
+const WATCH_HELP: &str = "\
+Prints one line for each change as it happens, until it is interrupted:
+  state VALUE, absent              what is there when the watch begins
+  put VALUE, deleted               the value was replaced or deleted
+  appended ITEM                    the list has one more item
+  field_put FIELD VALUE, field_deleted FIELD
+  expired, item_expired STAMP, field_expired FIELD
+With --json each is an object with the write's stamp. Each change comes once, in its writer's order.";
+
 /// Start a node and serve until told to stop
 #[derive(Debug, Args)]
 #[command(after_help = CONFIG_HELP)]
@@ -214,6 +223,25 @@ pub(crate) struct KeysArgs {
     /// All names of the swarm, as they are found
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// Print what becomes of a name, as it happens
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_HELP)]
+pub(crate) struct WatchArgs {
+    /// The name
+    pub(crate) name: OsString,
+    /// Leave out what is there when the watch begins
+    #[arg(long)]
+    pub(crate) no_initial: bool,
+    /// End after so many lines
+    #[arg(long, short, value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// End after this long
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) r#for: Option<Duration>,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
 }

@@ -15,7 +15,8 @@ pub enum Action<A = SocketAddr> {
         /// What to say.
         message: Message<A>,
     },
-    /// Send a response on a connection that the node has with the asker; drop it if there is none any more.
+    /// Send a response, or tell a client of a change, on a connection that the node has with it; drop it if there is
+    /// none any more.
     Reply {
         /// Whom to.
         to: NodeId,

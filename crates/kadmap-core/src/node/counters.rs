@@ -35,4 +35,10 @@ pub struct Counters {
     pub repair_comparisons: u64,
     /// Records sent to other holders that lacked them.
     pub repair_copies: u64,
+    /// Whole records sent to who asked for them.
+    pub records_served: u64,
+    /// Changes told to watchers, repeats not counted.
+    pub changes_told: u64,
+    /// Watches of others that were refused because there were too many.
+    pub watches_refused: u64,
 }

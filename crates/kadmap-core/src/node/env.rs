@@ -11,6 +11,8 @@ use super::background::{Background, Unhurried};
 use super::peers::{Heard, Peers};
 use super::repair::Outbox;
 use super::requests::{Owner, Requests, Waits};
+use super::watchers::Watchers;
+use super::watches::Watches;
 use super::{Action, Counters};
 use crate::config::{Config, Role};
 use crate::indexed::Indexed;
@@ -71,6 +73,10 @@ pub(super) struct Env<S, A: Address> {
     pub(super) departed: Vec<NodeId>,
     /// Large answers that were announced and go out one a turn, so that the announcements overtake them.
     pub(super) large_gets: VecDeque<(NodeId, RequestId, Large)>,
+    /// Who is to be told of changes here.
+    pub(super) watchers: Watchers<A>,
+    /// What this node itself watches.
+    pub(super) watches: Watches,
     pub(super) counters: Counters,
 }
 
@@ -168,6 +174,9 @@ impl<S, A: Address> Env<S, A> {
             self.arrived.retain(|known| known.id != contact.id);
             self.arrived.push(contact);
         }
+        if is_new {
+            self.newcomer_for_watches(now, contact.id);
+        }
     }
 
     /// Stamps later writes of this node above what it has seen, unless that is from a clock too far ahead to follow.
@@ -228,7 +237,11 @@ impl<S, A: Address> Env<S, A> {
         let id = self.requests.in_flight(id).map_or(id, |in_flight| in_flight.wire_id(id));
         let body = Body::Request(request);
         let message = Message { id, from_client: self.is_client(), unhurried, body };
-        self.actions.push_back(Action::Send { to, message });
+        // A client is told of changes over the connection that it opened.
+        let is_client = to.address == A::FIRST;
+        let action =
+            if is_client { Action::Reply { to: to.id, message } } else { Action::Send { to, message } };
+        self.actions.push_back(action);
     }
 
     fn push_reply(&mut self, to: NodeId, id: RequestId, response: Response<A>) {

@@ -40,6 +40,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         if self.leaving != Leaving::No {
             return;
         }
+        self.end_watches(now);
         self.env.flush_background(now);
         self.leaving = Leaving::HandingOver;
         if !self.env.is_client() {

@@ -18,6 +18,10 @@ mod scan;
 mod serve;
 mod signal;
 mod upkeep;
+mod watch;
+mod watchers;
+mod watches;
+mod watching;
 mod write;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -56,6 +60,9 @@ use scan::Scan;
 use serve::MessageHead;
 use signal::{Signal, SignalKind};
 use upkeep::{Refresh, Upkeep};
+use watch::Watch;
+use watchers::Watchers;
+use watches::Watches;
 use write::Write;
 
 /// Actions for which a node keeps room between bursts: as many as a quorum is; a join makes several times more.
@@ -107,6 +114,7 @@ enum Operation<A: Address> {
     Scan(Box<Scan<A>>),
     Refresh(Refresh<A>),
     Ask { contact: Contact<A> },
+    Watch(Box<Watch<A>>),
 }
 
 impl<S: RecordStore, A: Address> Node<S, A> {
@@ -137,6 +145,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             arrived: Vec::new(),
             departed: Vec::new(),
             large_gets: VecDeque::new(),
+            watchers: Watchers::default(),
+            watches: Watches::default(),
             counters: Counters { started: now.instant, ..Counters::default() },
         };
         Self {
@@ -232,6 +242,9 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// Ends an operation without an outcome: nobody waits for it any more.
     pub fn cancel(&mut self, id: OperationId) {
+        if let Some(Operation::Watch(_)) = self.operations.get(&id) {
+            return self.env.watches.end(id);
+        }
         self.operations.remove(&id);
     }
 
@@ -271,8 +284,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         }
         match message.body {
             Body::Request(request) => {
-                let head = MessageHead { id: message.id, unhurried: message.unhurried };
+                let (id, unhurried, from_client) = (message.id, message.unhurried, message.from_client);
+                let head = MessageHead { id, unhurried, from_client };
                 self.env.serve(now, from, head, request);
+                self.settle_watches(now);
             }
             Body::Response(Response::Coming(coming)) => {
                 self.wait_for_large_answer(now, &from.id, message.id, coming.bytes);
@@ -326,6 +341,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.refresh(now);
         }
         self.repair.run(&mut self.env, now);
+        self.run_watches(now);
         self.go_on_leaving(now);
     }
 
@@ -356,6 +372,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.repair.next_timer(&self.env, now.instant),
             self.leaving.next_timer(),
             large_answer,
+            self.env.watchers.next_timer(),
+            self.env.watches.next_timer(now.instant),
         ];
         timers.into_iter().flatten().min()
     }
@@ -514,6 +532,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             }
             Operation::Lookup(finder) => advance_lookup(&mut self.env, now, id, finder),
             Operation::Ask { .. } => false,
+            Operation::Watch(watch) => {
+                watch.advance(&mut self.env, now);
+                false
+            }
         };
         if !done {
             self.operations.insert(id, operation);
@@ -586,6 +608,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.upkeep.fell_silent(&self.env, now, id);
         }
         let gone = matches!(removal, Removal::Unresponsive | Removal::Replaced { .. });
+        self.env.watches.abandon(&id);
         if gone && !self.env.departed.contains(&id) {
             self.env.departed.push(id);
         }
@@ -601,6 +624,11 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                 }
             }
             Owner::Background => self.go_on_leaving(now),
+            Owner::Watcher(id) => {
+                if let Some(interested) = signal.kind.watcher_stays() {
+                    self.env.watcher_heard(now, id, interested);
+                }
+            }
             Owner::Repair => {
                 self.repair.on_signal(&mut self.env, now, signal);
                 self.go_on_leaving(now);
@@ -633,6 +661,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                 advance_lookup(&mut self.env, now, id, finder)
             }
             Operation::Ask { contact } => tell_answer(&mut self.env, id, *contact, signal),
+            Operation::Watch(watch) => {
+                watch.on_signal(&mut self.env, now, signal);
+                false
+            }
         };
         if done {
             self.extended.remove(&id);
@@ -656,6 +688,11 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             Some(Operation::Lookup(finder)) => tell_lookup(&mut self.env, id, &finder),
             Some(Operation::Scan(mut scan)) => scan.expire(&mut self.env),
             Some(Operation::Refresh(_)) => self.upkeep.refreshed(&mut self.env, now),
+            Some(Operation::Watch(mut watch)) => {
+                if !watch.expire(&mut self.env, now) {
+                    self.operations.insert(id, Operation::Watch(watch));
+                }
+            }
             Some(Operation::Ask { .. }) | None => {}
         }
     }

@@ -20,6 +20,8 @@ pub(super) enum Owner {
     Background,
     /// A comparison with another holder, or a record sent to it.
     Repair,
+    /// A change told to a watcher.
+    Watcher(super::watchers::SubscriptionId),
 }
 
 /// One request in flight.

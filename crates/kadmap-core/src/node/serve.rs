@@ -26,6 +26,7 @@ pub(super) struct MessageHead {
     pub(super) id: RequestId,
     /// The answer may wait to share a packet.
     pub(super) unhurried: bool,
+    pub(super) from_client: bool,
 }
 
 /// A delta that entered the store.
@@ -65,8 +66,11 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 self.table.remove(&from.id);
                 self.peers.left(now.instant, &from.id);
                 self.departed.push(from.id);
+                self.watches.abandon(&from.id);
                 Response::Left(Empty {})
             }
+            Request::Watch(watch) => self.serve_watch(now, from, message.from_client, watch),
+            Request::Changed(changed) => self.serve_changed(&from, changed),
             Request::Unknown(_) => Response::Unsupported(Empty {}),
         };
         if message.unhurried {
@@ -86,8 +90,12 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             self.counters.puts_refused += 1;
             return Err(refusal);
         }
+        let watched = self.watchers.has(&id).then(|| put.delta.clone());
         match self.store.merge(&id, put.delta) {
             Ok(merged) => {
+                if let Some(delta) = watched.filter(|_| merged.changed) {
+                    self.tell_watchers(now, &id, merged.head.version, delta);
+                }
                 self.observe(now, merged.head.newest);
                 let Head { version, bytes, .. } = merged.head;
                 let bytes_max = self.config.limits.record_bytes_max;
@@ -224,6 +232,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         if version.is_absent() {
             return Response::Summary(Summary { version, bytes: 0 });
         }
+        self.counters.records_served += 1;
         Response::Found(Found { version, record })
     }
 

@@ -30,6 +30,15 @@ pub(super) enum SignalKind<A> {
 }
 
 impl<A> SignalKind<A> {
+    /// Whether a watcher that was told of a change wants to hear more; `None` while that is open.
+    pub(super) fn watcher_stays(&self) -> Option<bool> {
+        match self {
+            Self::Answer { response: Response::Heard(heard), .. } => Some(heard.interested),
+            Self::Answer { .. } | Self::Silent => Some(false),
+            Self::Slow | Self::Lost | Self::Durable { .. } => None,
+        }
+    }
+
     /// Whether no more news of the request will come.
     pub(super) fn is_final(&self) -> bool {
         !matches!(self, Self::Slow | Self::Lost)

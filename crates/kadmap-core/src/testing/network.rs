@@ -155,6 +155,17 @@ impl Network {
         self.nodes[index].up = up;
     }
 
+    /// Starts a node anew, with what it had stored and nothing else that it knew.
+    pub fn restart(&mut self, index: usize, config: Config, through: &[usize]) {
+        let now = self.now_at(index);
+        let seed = self.rng.next_u64();
+        let slot = &mut self.nodes[index];
+        let store = slot.node.store_mut().clone();
+        slot.node = Node::new(slot.contact.id, config, store, seed, now);
+        let contacts: Vec<_> = through.iter().map(|&other| self.nodes[other].contact).collect();
+        self.with(index, |node, now| node.join(now, &contacts));
+    }
+
     /// Sets a node's wall clock ahead of or behind the others', in milliseconds.
     pub fn set_clock_offset_ms(&mut self, index: usize, offset_ms: i64) {
         self.nodes[index].clock_offset_ms = offset_ms;
@@ -207,6 +218,13 @@ impl Network {
             }
             assert!(self.step_before(end), "node {index} did not tell the event within {PATIENCE:?}");
         }
+    }
+
+    /// Takes out the events a node has told that `wanted` accepts, and returns what it made of them, in order.
+    pub fn take_events<T>(&mut self, index: usize, mut wanted: impl FnMut(&Event) -> Option<T>) -> Vec<T> {
+        let mut taken = Vec::new();
+        self.nodes[index].events.retain(|event| wanted(event).map(|event| taken.push(event)).is_none());
+        taken
     }
 
     /// Runs until a write or a read of a node has ended, and returns its event.

@@ -91,6 +91,8 @@ kinds! { Request [], request_kind, encode_request, decode_request:
     0x0b => Divide,
     0x0c => Fetch,
     0x0d => Items,
+    0x0f => Watch,
+    0x10 => Changed,
 }
 
 kinds! { Response [A], response_kind, encode_response, decode_response:
@@ -107,10 +109,12 @@ kinds! { Response [A], response_kind, encode_response, decode_response:
     0x8c => Fetching,
     0x8d => Page,
     0x8e => PageSummary,
+    0x8f => Watching,
     0x90 => Summary,
     0x91 => Refused,
     0x92 => Coming,
     0x93 => Unsupported,
+    0x94 => Heard,
 }
 
 /// The bytes of a message.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use super::repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};
+use super::watch::{Changed, Heard, Watch, Watching};
 use super::{Items, Page, PageSummary};
 use crate::record::{Record, Shape, Stamp, Version};
 use crate::{Address, Contact, Key, NodeId};
@@ -71,6 +72,10 @@ pub enum Request {
     Peers(Peers),
     /// I am going; forget my address.
     Leave(Empty),
+    /// Tell me of every change of this record.
+    Watch(Watch),
+    /// A record that you watch has changed.
+    Changed(Changed),
     /// A kind this version does not know.
     Unknown(u8),
 }
@@ -108,6 +113,10 @@ pub enum Response<A = SocketAddr> {
     Peers(PeerList<A>),
     /// To [`Request::Leave`].
     Left(Empty),
+    /// To [`Request::Watch`]: changes will be told.
+    Watching(Watching),
+    /// To [`Request::Changed`].
+    Heard(Heard),
     /// A large answer is on its way: wait for it rather than ask again.
     Coming(Coming),
     /// The request's kind is unknown here.
@@ -326,6 +335,14 @@ pub enum Refusal {
         /// What it said.
         #[n(0)]
         reason: String,
+    },
+    /// The node tells as many watchers as it will.
+    #[error("the node serves no more than {watches_max} watches")]
+    #[n(8)]
+    TooManyWatches {
+        /// The limit that is reached.
+        #[n(0)]
+        watches_max: u64,
     },
     /// The record with all its items would be over the limit of the storing node.
     #[error(

@@ -8,6 +8,7 @@ mod codec;
 mod list;
 mod message;
 mod repair;
+mod watch;
 
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode, encoded_bytes};
 pub use list::{Items, Page, PageSummary};
@@ -17,3 +18,4 @@ pub use message::{
     Summary, Want, WireContact,
 };
 pub use repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};
+pub use watch::{Changed, Heard, Watch, Watching};

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Body, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Items, Message, NameEntry,
-    Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, Refusal, Request,
-    Response, StatusReport, Stored, Summary, Sums, Want, WireContact,
+    Body, Changed, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard, Items,
+    Message, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put,
+    PutMode, Refusal, Request, Response, StatusReport, Stored, Summary, Sums, Want, Watch, Watching,
+    WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
@@ -50,12 +51,20 @@ fn requests() -> Vec<(&'static str, Request)> {
     };
     let summary =
         Items { want: Want::Summary, from: stamp(3), newest_first: true, with_base: false, ..page.clone() };
+    let version = value.head().version;
+    let watch = |lease_ms| Watch { key: key(), name: "colour".into(), lease_ms, number: 7 };
+    let number = (UNIX_MS << 16) + 1;
+    let changed = |delta| Changed { key: key(), name: "colour".into(), number, version, delta };
     vec![
         ("request_ping", Request::Ping(Ping { payload: "hello".into() })),
         ("request_find_node", Request::FindNode(FindNode { target: key(), count: 20 })),
         ("request_get", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Record })),
         ("request_get_summary", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Summary })),
+        ("request_changed", Request::Changed(changed(Some(value.clone())))),
+        ("request_changed_unsaid", Request::Changed(changed(None))),
         ("request_put", Request::Put(put(PutMode::Publish, value, Some(stamp(7))))),
+        ("request_watch", Request::Watch(watch(180_000))),
+        ("request_watch_no_more", Request::Watch(watch(0))),
         ("request_put_items", Request::Put(put(PutMode::Replicate, Record::from_parts(None, items()), None))),
         ("request_put_tombstone", Request::Put(put(PutMode::Publish, base(None, Shape::Value).into(), None))),
         ("request_put_trim", Request::Put(put(PutMode::Trim, trim, None))),
@@ -137,6 +146,11 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("response_fetching", Response::Fetching(Fetching { records: 3, newer: vec![0b1010_0000].into() })),
         ("response_status", Response::Status(status)),
         ("response_peers", Response::Peers(PeerList { peers: reports, more: false })),
+        (
+            "response_watching",
+            Response::Watching(Watching { version, lease_ms: 180_000, told: UNIX_MS << 16 }),
+        ),
+        ("response_heard", Response::Heard(Heard { interested: true })),
         ("response_left", Response::Left(Empty {})),
         ("response_summary", Response::Summary(Summary { version, bytes: 403 })),
         ("response_summary_absent", Response::Summary(Summary { version: Version::ABSENT, bytes: 0 })),
@@ -156,6 +170,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("refused_full", Refusal::Full { bytes_max: 1 << 32 }),
         ("refused_storage_failed", Refusal::StorageFailed),
         ("refused_record_full", Refusal::RecordFull { bytes: 67_108_900, bytes_max: 67_108_864 }),
+        ("refused_too_many_watches", Refusal::TooManyWatches { watches_max: 65_536 }),
         ("refused_rejected", Refusal::Rejected { reason: "not on a Sunday".into() }),
         ("refused_starting", Refusal::Starting),
     ]

@@ -3,12 +3,13 @@
 use kadmap_core::wire::{PeerReport, Request, Response};
 use kadmap_core::{
     AskError, Change, Contact, ItemRange, ItemsOutcome, Key, LookupOutcome, OperationId, ReadError,
-    ReadOptions, ReadOutcome, RecordId, WriteError, WriteOptions, WriteOutcome,
+    ReadOptions, ReadOutcome, RecordId, WatchError, WatchOptions, WriteError, WriteOptions, WriteOutcome,
 };
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::join::JoinPlan;
+use super::news::NewsSender;
 use crate::Status;
 use crate::error::StartError;
 
@@ -50,6 +51,18 @@ pub(crate) enum Command {
         pages: mpsc::UnboundedSender<ScanPage>,
     },
     ContinueScan {
+        operation: OperationId,
+    },
+    Watch {
+        record: RecordId,
+        options: WatchOptions,
+        news: NewsSender,
+        reply: oneshot::Sender<Result<OperationId, WatchError>>,
+    },
+    ResumeWatch {
+        operation: OperationId,
+    },
+    EndWatch {
         operation: OperationId,
     },
     Ask {

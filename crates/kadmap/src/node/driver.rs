@@ -232,6 +232,15 @@ impl Driver {
                 self.waiters.insert(operation, Waiter::Scan(pages));
             }
             Command::ContinueScan { operation } => self.node.continue_scan(now, operation),
+            Command::Watch { record, options, news, reply } => {
+                let operation = self.node.watch(now, record, options);
+                self.waiters.insert(operation, Waiter::Watch(Some(reply), news));
+            }
+            Command::ResumeWatch { operation } => self.node.resume_watch(now, operation),
+            Command::EndWatch { operation } => {
+                self.waiters.remove(operation);
+                self.node.end_watch(now, operation);
+            }
             Command::Ask { contact, request, reply } => {
                 let operation = self.node.ask(now, contact, request);
                 self.waiters.insert(operation, Waiter::Answer(reply));
@@ -350,6 +359,11 @@ impl Driver {
         let event = match self.waiters.deliver(event) {
             Delivered::Done => return,
             Delivered::ScanAbandoned(operation) => return self.node.cancel(operation),
+            Delivered::WatchAbandoned(operation) => {
+                let now = self.now();
+                return self.node.end_watch(now, operation);
+            }
+            Delivered::WatchFull(operation) => return self.node.pause_watch(operation),
             Delivered::NotAnOutcome(event) => event,
         };
         match event {
@@ -395,6 +409,10 @@ impl Driver {
             requests_unanswered: counters.requests_unanswered,
             puts_refused: report.puts_refused,
             replicas_repaired: counters.replicas_repaired,
+            watches: self.node.watches() as u64,
+            watchers: self.node.watchers() as u64,
+            changes_told: counters.changes_told,
+            watches_refused: counters.watches_refused,
             packets: (stats.packets_in, stats.packets_out),
             frames_malformed: self.frames_malformed,
             uptime: Duration::from_millis(report.uptime_ms),

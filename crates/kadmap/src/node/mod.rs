@@ -7,9 +7,11 @@ mod contacts_file;
 mod driver;
 mod join;
 mod later_joins;
+mod news;
 mod waiters;
 
 pub(crate) use command::{Answer, Command, ScanPage};
 pub(crate) use contacts_file::ContactsFile;
 pub(crate) use driver::{Driver, Parts};
 pub(crate) use join::JoinPlan;
+pub(crate) use news::{NewsReceiver, queue as news_queue};

@@ -1,12 +1,14 @@
 //! Who waits for which operation of the node.
 
 use kadmap_core::{
-    Event, ItemsOutcome, LookupOutcome, OperationId, ReadError, ReadOutcome, WriteError, WriteOutcome,
+    Event, ItemsOutcome, LookupOutcome, News, OperationId, ReadError, ReadOutcome, WatchError, WriteError,
+    WriteOutcome,
 };
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Answer, ScanPage};
+use super::news::{NewsSender, Sent};
 
 /// The way back for one operation.
 pub(super) enum Waiter {
@@ -16,6 +18,8 @@ pub(super) enum Waiter {
     Lookup(oneshot::Sender<LookupOutcome>),
     Answer(oneshot::Sender<Answer>),
     Scan(mpsc::UnboundedSender<ScanPage>),
+    /// The first is told whether the watch has begun.
+    Watch(Option<oneshot::Sender<Result<OperationId, WatchError>>>, NewsSender),
 }
 
 /// All waiters by operation.
@@ -62,9 +66,42 @@ impl Waiters {
             Event::Scanned { operation, names, done } => {
                 return self.deliver_page(ScanPage { operation, names, done });
             }
+            Event::Watching { operation, result } => return self.deliver_begin(operation, result),
+            Event::Changed { operation, news } => return self.deliver_news(operation, news),
             other => return Delivered::NotAnOutcome(other),
         }
         Delivered::Done
+    }
+
+    /// Forgets who waited for an operation.
+    pub(super) fn remove(&mut self, operation: OperationId) {
+        self.by_operation.remove(&operation);
+    }
+
+    fn deliver_begin(&mut self, operation: OperationId, result: Result<(), WatchError>) -> Delivered {
+        let Some(Waiter::Watch(reply, _)) = self.by_operation.get_mut(&operation) else {
+            return Delivered::WatchAbandoned(operation);
+        };
+        let failed = result.is_err();
+        let abandoned = reply.take().is_none_or(|reply| reply.send(result.map(|()| operation)).is_err());
+        if failed || abandoned {
+            self.by_operation.remove(&operation);
+        }
+        if abandoned { Delivered::WatchAbandoned(operation) } else { Delivered::Done }
+    }
+
+    fn deliver_news(&mut self, operation: OperationId, news: News) -> Delivered {
+        let Some(Waiter::Watch(_, sender)) = self.by_operation.get(&operation) else {
+            return Delivered::WatchAbandoned(operation);
+        };
+        match sender.send(news) {
+            Sent::Queued => Delivered::Done,
+            Sent::Full => Delivered::WatchFull(operation),
+            Sent::Abandoned => {
+                self.by_operation.remove(&operation);
+                Delivered::WatchAbandoned(operation)
+            }
+        }
     }
 
     fn deliver_page(&mut self, page: ScanPage) -> Delivered {
@@ -85,4 +122,7 @@ pub(super) enum Delivered {
     Done,
     NotAnOutcome(Event),
     ScanAbandoned(OperationId),
+    WatchAbandoned(OperationId),
+    /// Whoever watches cannot follow.
+    WatchFull(OperationId),
 }
