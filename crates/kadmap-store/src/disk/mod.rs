@@ -1,12 +1,16 @@
 //! Records in a file that survives crashes.
 
+mod backend;
 mod codec;
+mod failure;
+mod fault;
 mod file;
 mod flusher;
 mod head_cache;
 mod layer;
 mod open;
 mod reader;
+mod room;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +28,10 @@ use kadmap_core::{
 use crate::part::{Death, Part, parts_max};
 use crate::plan::{Change, Entry, plan};
 use crate::{Durability, StoreConfig};
+use backend::{Opener, plain_opener};
 use codec::{Stored, Table, open_part, parts_prefix, read_part};
-use file::{DiskFile, Opener, Raw, plain_opener};
+use failure::Failure;
+use file::{DiskFile, Raw};
 use flusher::{Notify, Shared};
 use head_cache::HeadCache;
 use layer::Stray;
@@ -42,8 +48,12 @@ const STRAY_BYTES_MAX: usize = 4_096;
 /// the disk, and calls the notifier after each so that [`flushed`](RecordStore::flushed) can be looked at.
 /// It does nothing at rest.
 ///
-/// When the disk fails, merges return [`StoreError::Failed`] from then on and tickets stand still, while reads go
-/// on as far as the disk allows; a restart tries anew.
+/// When the disk fails or is full, merges return [`StoreError::Failed`] and tickets stand still, while reads go on as
+/// far as the disk allows.
+/// The file is then opened anew, checked from end to end, and tried again after
+/// [`disk_retry_interval`](StoreConfig::disk_retry_interval) and then ever longer, up to 30 s; what was in memory is
+/// written first, and its tickets are reached.
+/// Only when the file turns out to be damaged it takes a restart.
 /// A row that does not match its checksum takes its record out of the store, see [`StoreError::Damaged`].
 /// Panics of the storage library are caught, so the program must not be built with `panic = "abort"`.
 ///
@@ -104,6 +114,8 @@ pub struct Opened {
 pub struct Counters {
     /// Flushes that succeeded.
     pub flushes: u64,
+    /// Times the disk failed after it had worked.
+    pub failures: u64,
     /// Rows they wrote.
     pub rows_written: u64,
     /// Bytes of keys and rows they wrote, before the library's own overhead.
@@ -142,7 +154,7 @@ impl RedbStore {
             Durability::Replicated => config.flush_interval,
             Durability::Synced => Duration::ZERO,
         };
-        let shared = Arc::new(Shared::new(interval, config.unflushed_bytes_max));
+        let shared = Arc::new(Shared::new(opened.usage, interval, &config));
         let file = Arc::new(opened.file);
         let (for_thread, its_file) = (Arc::clone(&shared), Arc::clone(&file));
         let flusher = std::thread::Builder::new()
@@ -175,6 +187,7 @@ impl RedbStore {
         let state = self.shared.lock();
         Counters {
             flushes: state.flushes,
+            failures: state.failures,
             rows_written: state.rows_written,
             bytes_written: state.bytes_written,
             damaged_records: self.damaged_records,
@@ -186,8 +199,8 @@ impl RedbStore {
         self.shared.close();
         let joined = flusher.join();
         let closed = self.file.close();
-        if let Some(reason) = self.shared.lock().failed.take() {
-            return Err(StoreError::Failed { reason });
+        if let Some(failure) = self.shared.lock().failed.take() {
+            return Err(StoreError::Failed { reason: failure.reason().to_owned() });
         }
         if joined.is_err() {
             return Err(StoreError::Failed { reason: "the notifier of the store panicked".into() });
@@ -244,57 +257,51 @@ impl RedbStore {
         }
         let unflushed = unflushed.parts.into_iter();
         parts.extend(unflushed.map(|(part, stored)| (part, stored.as_ref().and_then(death_ms))));
-        self.cache.set(id, None);
-        if keep || known.is_some() {
-            self.usage.records = self.usage.records.saturating_sub(1);
-        }
-        let bytes = known.map_or(0, |entry| entry.bytes(id));
-        self.usage.bytes = self.usage.bytes.saturating_sub(bytes);
-        self.write(|layer| {
+        let mut usage = self.usage;
+        usage.records = usage.records.saturating_sub(u64::from(keep || known.is_some()));
+        usage.bytes = usage.bytes.saturating_sub(known.map_or(0, |entry| entry.bytes(id)));
+        self.write(usage, |layer| {
             layer.strays.extend(strays);
             layer.drop_record(id, parts.into_iter().collect());
         })?;
+        self.cache.set(id, None);
         Ok(())
     }
 
-    /// Puts something into the layer that takes writes; gives the ticket it will be durable with.
-    fn write(&self, change: impl FnOnce(&mut layer::Layer)) -> Result<Option<Ticket>, StoreError> {
+    /// Puts something into the layer that takes writes, after which the store holds `usage`; gives the ticket it will
+    /// be durable with.
+    fn write(
+        &mut self,
+        usage: Usage,
+        change: impl FnOnce(&mut layer::Layer),
+    ) -> Result<Option<Ticket>, StoreError> {
         let mut state = self.shared.lock_with_room();
-        if let Some(reason) = &state.failed {
-            return Err(StoreError::Failed { reason: reason.clone() });
-        }
+        taken(state.failed.as_ref())?;
         let (was_empty, bytes_before) = (state.active.is_empty(), state.active.bytes);
-        state.active.touch(self.usage);
+        state.active.touch(usage);
         change(&mut state.active);
         let ticket = state.active.ticket;
         self.shared.wrote(&mut state, was_empty, bytes_before);
+        drop(state);
+        self.usage = usage;
         Ok((self.config.durability == Durability::Synced).then_some(ticket))
     }
 
     fn apply(&mut self, id: &RecordId, before: Option<Entry>, change: Change) -> Result<Merged, StoreError> {
         let entry = change.entry;
-        let usage = self.usage;
-        self.usage.records += u64::from(before.is_none());
+        let mut usage = self.usage;
+        usage.records += u64::from(before.is_none());
         let bytes_before = before.map_or(0, |entry| entry.bytes(id));
-        self.usage.bytes = self.usage.bytes.saturating_sub(bytes_before) + entry.bytes(id);
-        match self.write(|layer| layer.apply(id, before, change)) {
-            Ok(ticket) => {
-                self.cache.set(id, Some(entry));
-                Ok(Merged { head: entry.head, changed: true, ticket })
-            }
-            Err(error) => {
-                self.usage = usage;
-                Err(error)
-            }
-        }
+        usage.bytes = usage.bytes.saturating_sub(bytes_before) + entry.bytes(id);
+        let ticket = self.write(usage, |layer| layer.apply(id, before, change))?;
+        self.cache.set(id, Some(entry));
+        Ok(Merged { head: entry.head, changed: true, ticket })
     }
 
     /// What a merge that changed nothing answers: what it repeats may still be on its way to the disk.
     fn unchanged(&self, id: &RecordId, head: Head) -> Result<Merged, StoreError> {
         let state = self.shared.lock();
-        if let Some(reason) = &state.failed {
-            return Err(StoreError::Failed { reason: reason.clone() });
-        }
+        taken(state.failed.as_ref())?;
         let ticket = if state.active.records.contains_key(id) {
             Some(state.active.ticket)
         } else {
@@ -355,21 +362,27 @@ impl RedbStore {
         }
         let id = death.id.clone();
         let after = Some(after).filter(|entry| !entry.is_empty());
-        self.usage.records = self.usage.records.saturating_sub(u64::from(after.is_none()));
+        let mut usage = self.usage;
+        usage.records = usage.records.saturating_sub(u64::from(after.is_none()));
         let bytes_after = after.map_or(0, |entry| entry.bytes(&id));
-        self.usage.bytes = self.usage.bytes.saturating_sub(before.bytes(&id)) + bytes_after;
-        self.write(|layer| layer.drop_part(death, after))?;
+        usage.bytes = usage.bytes.saturating_sub(before.bytes(&id)) + bytes_after;
+        self.write(usage, |layer| layer.drop_part(death, after))?;
         self.cache.set(&id, after);
         Ok(true)
     }
 
     /// Takes a death that has no part any more out of the index.
-    fn strike(&self, death: Death) -> Result<bool, StoreError> {
-        self.write(|layer| {
+    fn strike(&mut self, death: Death) -> Result<bool, StoreError> {
+        self.write(self.usage, |layer| {
             layer.deaths.insert(death, false);
         })?;
         Ok(false)
     }
+}
+
+/// Whether writes are taken.
+fn taken(failed: Option<&Failure>) -> Result<(), StoreError> {
+    failed.map_or(Ok(()), |failure| Err(StoreError::Failed { reason: failure.reason().to_owned() }))
 }
 
 fn death_ms(stored: &Stored) -> Option<u64> {
@@ -432,7 +445,7 @@ impl RecordStore for RedbStore {
         let (due, bad) = self.due(cut_ms, parts_max(limit))?;
         if !bad.is_empty() {
             let stray = |key| Stray { table: Table::Deaths, key, keep: None };
-            self.write(|layer| layer.strays.extend(bad.into_iter().map(stray)))?;
+            self.write(self.usage, |layer| layer.strays.extend(bad.into_iter().map(stray)))?;
         }
         let mut touched = BTreeSet::new();
         for death in due {

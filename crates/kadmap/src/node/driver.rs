@@ -10,12 +10,13 @@ use kadmap_core::{Action, Contact, Event, Node, Now, ReadOptions};
 use kadmap_store::AnyStore;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Sleep;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::command::Command;
 use super::contacts_file::ContactsFile;
 use super::join::{Join, JoinPlan, Step};
 use super::later_joins::LaterJoins;
+use super::storage_word::StorageWord;
 use super::waiters::{Delivered, Waiter, Waiters};
 use crate::Status;
 use crate::error::StartError;
@@ -79,6 +80,7 @@ pub(crate) struct Driver {
     alarm_at: Option<Instant>,
     save_contacts_at: Instant,
     frames_malformed: u64,
+    storage_word: StorageWord,
 }
 
 /// Why the loop woke up.
@@ -111,6 +113,7 @@ impl Driver {
             alarm_at: None,
             save_contacts_at: now + SAVE_CONTACTS_INTERVAL,
             frames_malformed: 0,
+            storage_word: StorageWord::default(),
         }
     }
 
@@ -368,9 +371,7 @@ impl Driver {
                 let now = self.now();
                 self.node.read(now, record, ReadOptions::default());
             }
-            Event::StorageFailed { reason } => {
-                error!("storage failed, writes are refused until a restart: {reason}");
-            }
+            Event::StorageFailed { reason } => self.storage_word.failed(Instant::now(), reason),
             other => debug!("unclaimed outcome: {other:?}"),
         }
     }

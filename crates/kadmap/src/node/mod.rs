@@ -7,6 +7,7 @@ mod contacts_file;
 mod driver;
 mod join;
 mod later_joins;
+mod storage_word;
 mod waiters;
 
 pub(crate) use command::{Answer, Command, ScanPage};
