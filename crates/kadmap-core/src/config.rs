@@ -147,6 +147,8 @@ pub struct Config {
     pub retry_silent_interval: Duration,
     /// Probes of contacts that others told us of, in flight: default 32.
     pub probes_in_flight_max: usize,
+    /// How long tombstones are kept: default 24 h, and the same as the store's. What is dead for longer may not enter.
+    pub tombstone_grace: Duration,
     /// How often expired records are swept: default 1 s when there are any.
     pub expire_interval: Duration,
     /// What this node takes.
@@ -179,6 +181,7 @@ impl Default for Config {
             probe_interval: Duration::from_secs(600),
             retry_silent_interval: Duration::from_secs(5),
             probes_in_flight_max: 32,
+            tombstone_grace: Duration::from_secs(24 * 3600),
             expire_interval: Duration::from_secs(1),
             limits: Limits::default(),
             software: concat!("kadmap/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -1,6 +1,8 @@
 //! A node's store: the production one in memory, on a disk that fails when told to.
 
-use kadmap_core::{Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage};
+use kadmap_core::{
+    Head, Item, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage,
+};
 use kadmap_store::{MemoryStore, StoreConfig};
 
 /// The store of a simulated node.
@@ -61,6 +63,10 @@ impl RecordStore for SimStore {
 
     fn load(&mut self, id: &RecordId) -> Result<Option<Record>, StoreError> {
         self.operate()?.load(id)
+    }
+
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        self.operate()?.item(id, item)
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

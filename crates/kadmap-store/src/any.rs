@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use kadmap_core::{Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage};
+use kadmap_core::{
+    Head, Item, ItemId, Merged, Record, RecordId, RecordStore, Scrubbed, Stamp, StoreError, Ticket, Usage,
+};
 
 use crate::{MemoryStore, RedbStore};
 
@@ -74,6 +76,10 @@ impl RecordStore for AnyStore {
         each!(self, store => store.load(id))
     }
 
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        each!(self, store => store.item(id, item))
+    }
+
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {
         each!(self, store => store.merge(id, delta))
     }
@@ -88,6 +94,10 @@ impl RecordStore for AnyStore {
 
     fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
         each!(self, store => store.expire(unix_ms, limit))
+    }
+
+    fn scrub(&mut self, records_max: usize) -> Result<Scrubbed, StoreError> {
+        each!(self, store => store.scrub(records_max))
     }
 
     fn flushed(&self) -> Ticket {

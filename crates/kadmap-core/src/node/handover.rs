@@ -183,7 +183,7 @@ impl<A: Address> Handover<A> {
             && let Some((id, to)) = self.lacking.pop_front()
         {
             // A store that fails has reported itself; another holder has the record as well.
-            let Ok((_, delta)) = env.load_here(&id) else { continue };
+            let Ok((_, delta)) = env.load_here(now, &id) else { continue };
             if delta.is_empty() {
                 continue;
             }

@@ -4,6 +4,7 @@ mod action;
 mod background;
 mod counters;
 mod env;
+mod expiry;
 mod finder;
 mod handover;
 mod leave;

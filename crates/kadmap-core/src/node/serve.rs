@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::env::{AfterFlush, Env, LARGE_BYTES};
 use crate::operation::Event;
 use crate::record::{Head, OVERHEAD_BYTES, Record, Shape, Stamp, Version};
-use crate::store::{RecordId, RecordStore, StoreError, Ticket};
+use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Compare, Empty, FindNode, Found, Get, Lacking, NameEntry, Names, NamesPage, Nodes, PeerList,
     PeerReport, Peers, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport,
@@ -44,7 +44,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let response = match request {
             Request::Ping(ping) => Response::Pong(ping),
             Request::FindNode(find) => self.serve_find_node(&find, &from.id),
-            Request::Get(get) => self.serve_get(get, from.id, id),
+            Request::Get(get) => self.serve_get(now, get, from.id, id),
             Request::Put(put) => match self.store_put(now, put) {
                 Ok(Stored { version, ticket: None }) => Response::Stored(StoredBody { version }),
                 Ok(Stored { version, ticket: Some(ticket) }) => {
@@ -78,13 +78,22 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     pub(super) fn store_put(&mut self, now: Now, put: Put) -> Result<Stored, Refusal> {
         let id = RecordId { key: put.key, name: put.name };
         let checked = self.head_here(&id).and_then(|head| {
-            self.check_put(now, &id, &put.delta, put.mode, put.if_newest, head.unwrap_or_default())
+            let head = head.unwrap_or_default();
+            self.check_put(now, &id, &put.delta, put.mode, put.if_newest, head).map(|()| head)
         });
-        if let Err(refusal) = checked {
-            self.counters.puts_refused += 1;
-            return Err(refusal);
-        }
-        match self.store.merge(&id, put.delta) {
+        let head = match checked {
+            Ok(head) => head,
+            Err(refusal) => {
+                self.counters.puts_refused += 1;
+                return Err(refusal);
+            }
+        };
+        let merged = self.admit(now, &id, put.delta, &head).and_then(|delta| {
+            // Nothing is left of it but that it was seen.
+            let nothing = Merged { head, changed: false, ticket: None };
+            if delta.is_empty() { Ok(nothing) } else { self.store.merge(&id, delta) }
+        });
+        match merged {
             Ok(merged) => {
                 self.observe(now, merged.head.newest);
                 Ok(Stored { version: merged.head.version, ticket: merged.ticket })
@@ -95,11 +104,14 @@ impl<S: RecordStore, A: Address> Env<S, A> {
 
     /// What this node holds under an id. A store that fails has no answer: to say that nothing is here would count
     /// towards a quorum that then misses what is stored.
-    pub(super) fn load_here(&mut self, id: &RecordId) -> Result<(Version, Record), Refusal> {
+    /// What has expired is left out.
+    pub(super) fn load_here(&mut self, now: Now, id: &RecordId) -> Result<(Version, Record), Refusal> {
         let absent = (Version::ABSENT, Record::default());
         let Some(head) = self.head_here(id)? else { return Ok(absent) };
         match self.store.load(id) {
-            Ok(record) => Ok(record.map_or(absent, |record| (head.version, record))),
+            Ok(record) => {
+                Ok(record.map_or(absent, |record| (head.version, record.without_expired(now.unix_ms))))
+            }
             Err(error) => {
                 let is_set_aside = error == StoreError::Damaged;
                 let refusal = self.storage_failed(id, error);
@@ -168,7 +180,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     }
 
     /// Answers at once, unless the answer is large: then it is announced and goes out with a later turn.
-    fn serve_get(&mut self, get: Get, from: NodeId, id: RequestId) -> Response<A> {
+    fn serve_get(&mut self, now: Now, get: Get, from: NodeId, id: RequestId) -> Response<A> {
         let record_id = RecordId { key: get.key, name: get.name };
         let head = match self.head_here(&record_id) {
             Ok(head) => head.unwrap_or_default(),
@@ -178,7 +190,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             return Response::Summary(Summary { version: head.version, bytes: head.bytes });
         }
         if head.bytes <= LARGE_BYTES {
-            return self.found(&record_id);
+            return self.found(now, &record_id);
         }
         let already_announced = self.large_gets.iter().any(|(to, request, _)| (*to, *request) == (from, id));
         if !already_announced && self.large_gets.len() < LARGE_GETS_MAX {
@@ -190,13 +202,13 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     /// Sends the next of the large answers that were announced.
     pub(super) fn send_large_answer(&mut self, now: Now) {
         if let Some((to, id, record)) = self.large_gets.pop_front() {
-            let response = self.found(&record);
+            let response = self.found(now, &record);
             self.reply(now, to, id, response);
         }
     }
 
-    fn found(&mut self, id: &RecordId) -> Response<A> {
-        let (version, record) = match self.load_here(id) {
+    fn found(&mut self, now: Now, id: &RecordId) -> Response<A> {
+        let (version, record) = match self.load_here(now, id) {
             Ok(found) => found,
             Err(refusal) => return Response::Refused(refusal),
         };

@@ -1,5 +1,8 @@
 //! Short words for what the tests do with a swarm under virtual time.
 
+// Every test file uses its own part of this.
+#![allow(dead_code)]
+
 use kadmap_core::testing::Network;
 use kadmap_core::{
     Change, Codec, Config, Event, Key, Payload, ReadError, ReadOptions, ReadOutcome, Record, RecordId, Shape,

@@ -2,6 +2,7 @@
 
 mod backend;
 mod codec;
+mod expiry;
 mod failure;
 mod fault;
 mod file;
@@ -11,9 +12,10 @@ mod layer;
 mod open;
 mod reader;
 mod room;
+mod scrub;
 mod tables;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,11 +23,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kadmap_core::{
-    Head, ItemId, Merged, Record, RecordId, RecordStore, Stamp, StoreError, Ticket, Usage, base_death_ms,
-    item_death_ms,
+    Head, Item, ItemId, Merged, Record, RecordId, RecordStore, Scrubbed, Stamp, StoreError, Ticket, Usage,
 };
 
-use crate::part::{Death, Part, parts_max};
+use crate::part::Part;
 use crate::plan::{Change, Entry, plan};
 use crate::{Durability, StoreConfig};
 use backend::{Opener, plain_opener};
@@ -86,6 +87,10 @@ pub struct RedbStore {
     usage: Usage,
     config: StoreConfig,
     damaged_records: u64,
+    /// Where the next step of the scrub begins.
+    scrubbed_to: Option<RecordId>,
+    /// Damaged records that were met where nobody could be told.
+    untold: Vec<RecordId>,
     _lock: File,
 }
 
@@ -169,6 +174,8 @@ impl RedbStore {
             usage: opened.usage,
             config,
             damaged_records: 0,
+            scrubbed_to: Some(scrub::somewhere()),
+            untold: Vec::new(),
             _lock: opened.lock,
         };
         Ok(Opened { store, set_aside: opened.set_aside })
@@ -242,13 +249,14 @@ impl RedbStore {
         let unflushed = self.reader().unflushed_parts(id);
         let rows = self.file.rows(id).map_err(|fault| self.reader().failed(&fault))?;
         let prefix = parts_prefix(id);
+        let due_ms = |stored: &Stored| expiry::due_ms(stored, self.config.tombstone_grace_ms);
         let mut parts: BTreeMap<Part, Option<u64>> = BTreeMap::new();
         let mut strays = Vec::new();
         for Raw { table, key, row } in rows {
             let part =
                 (table == Table::Parts).then(|| key.strip_prefix(prefix.as_slice()).and_then(read_part));
             if let Some(Some(part)) = &part {
-                parts.insert(part.clone(), open_part(&key, part, &row).as_ref().and_then(death_ms));
+                parts.insert(part.clone(), open_part(&key, part, &row).as_ref().and_then(due_ms));
             }
             if keep || part == Some(None) {
                 let kept = keep.then(|| row[..row.len().min(STRAY_BYTES_MAX)].to_vec());
@@ -256,7 +264,7 @@ impl RedbStore {
             }
         }
         let unflushed = unflushed.parts.into_iter();
-        parts.extend(unflushed.map(|(part, stored)| (part, stored.as_ref().and_then(death_ms))));
+        parts.extend(unflushed.map(|(part, stored)| (part, stored.as_ref().and_then(due_ms))));
         let mut usage = self.usage;
         usage.records = usage.records.saturating_sub(u64::from(keep || known.is_some()));
         usage.bytes = usage.bytes.saturating_sub(known.map_or(0, |entry| entry.bytes(id)));
@@ -293,7 +301,8 @@ impl RedbStore {
         usage.records += u64::from(before.is_none());
         let bytes_before = before.map_or(0, |entry| entry.bytes(id));
         usage.bytes = usage.bytes.saturating_sub(bytes_before) + entry.bytes(id);
-        let ticket = self.write(usage, |layer| layer.apply(id, before, change))?;
+        let grace_ms = self.config.tombstone_grace_ms;
+        let ticket = self.write(usage, |layer| layer.apply(id, before, change, grace_ms))?;
         self.cache.set(id, Some(entry));
         Ok(Merged { head: entry.head, changed: true, ticket })
     }
@@ -311,85 +320,11 @@ impl RedbStore {
         let ticket = ticket.filter(|_| self.config.durability == Durability::Synced);
         Ok(Merged { head, changed: false, ticket })
     }
-
-    /// The deaths up to a time, in order, and the rows among them that are not what was written.
-    fn due(&self, cut_ms: u64, limit: usize) -> Result<(Vec<Death>, Vec<Vec<u8>>), StoreError> {
-        // Copied, because the layers have to be looked at before the file.
-        let mut unflushed = BTreeMap::new();
-        {
-            let state = self.shared.lock();
-            let layers = state.flushing.as_deref().into_iter().chain([&state.active]);
-            for layer in layers {
-                let due = layer.deaths.iter().take_while(|(death, _)| death.at_ms <= cut_ms);
-                unflushed.extend(due.map(|(death, stands)| (death.clone(), *stands)));
-            }
-        }
-        let struck = unflushed.values().filter(|stands| !**stands).count();
-        let rows = self.file.deaths(cut_ms, limit.saturating_add(struck));
-        let mut bad = Vec::new();
-        let mut due = BTreeSet::new();
-        for row in rows.map_err(|fault| self.reader().failed(&fault))? {
-            match row {
-                Ok(death) => due.extend([death]),
-                Err(key) => bad.push(key),
-            }
-        }
-        for (death, stands) in unflushed {
-            match stands {
-                true => due.insert(death),
-                false => due.remove(&death),
-            };
-        }
-        Ok((due.into_iter().take(limit).collect(), bad))
-    }
-
-    /// Drops one part if it died by `cut_ms`, and its death in any case; tells whether the part went.
-    fn drop_part(&mut self, death: Death, cut_ms: u64) -> Result<bool, StoreError> {
-        let Some(before) = self.entry(&death.id)? else { return self.strike(death) };
-        let mut after = before;
-        match &death.part {
-            Part::Base if before.base_death_ms().is_some_and(|at| at <= cut_ms) => after.replace_base(None),
-            Part::Base => return self.strike(death),
-            Part::Item(item) => {
-                let item = self.reader().item(&death.id, item);
-                let item = self.or_set_aside(&death.id, item)?;
-                let Some(item) = item.filter(|item| item_death_ms(item).is_some_and(|at| at <= cut_ms))
-                else {
-                    return self.strike(death);
-                };
-                after.head.item_removed(&item);
-            }
-        }
-        let id = death.id.clone();
-        let after = Some(after).filter(|entry| !entry.is_empty());
-        let mut usage = self.usage;
-        usage.records = usage.records.saturating_sub(u64::from(after.is_none()));
-        let bytes_after = after.map_or(0, |entry| entry.bytes(&id));
-        usage.bytes = usage.bytes.saturating_sub(before.bytes(&id)) + bytes_after;
-        self.write(usage, |layer| layer.drop_part(death, after))?;
-        self.cache.set(&id, after);
-        Ok(true)
-    }
-
-    /// Takes a death that has no part any more out of the index.
-    fn strike(&mut self, death: Death) -> Result<bool, StoreError> {
-        self.write(self.usage, |layer| {
-            layer.deaths.insert(death, false);
-        })?;
-        Ok(false)
-    }
 }
 
 /// Whether writes are taken.
 fn taken(failed: Option<&Failure>) -> Result<(), StoreError> {
     failed.map_or(Ok(()), |failure| Err(StoreError::Failed { reason: failure.reason().to_owned() }))
-}
-
-fn death_ms(stored: &Stored) -> Option<u64> {
-    match stored {
-        Stored::Base(base) => base_death_ms(base),
-        Stored::Item(item) => item_death_ms(item),
-    }
 }
 
 impl RecordStore for RedbStore {
@@ -411,6 +346,14 @@ impl RecordStore for RedbStore {
         self.or_set_aside(id, record).map(Some)
     }
 
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        if self.entry(id)?.is_none() {
+            return Ok(None);
+        }
+        let item = self.reader().item(id, item);
+        self.or_set_aside(id, item)
+    }
+
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {
         let entry = self.entry(id)?;
         let change = plan(entry, delta, &mut RecordParts { reader: self.reader(), id });
@@ -425,41 +368,16 @@ impl RecordStore for RedbStore {
     }
 
     fn heads(&mut self, after: Option<&RecordId>, limit: usize) -> Result<Vec<(RecordId, Head)>, StoreError> {
-        let scan = {
-            let state = self.shared.lock();
-            let older = state.flushing.as_ref().map(|layer| &layer.records);
-            self.file.heads(after, limit, &state.active.records, older)
-        };
-        let scan = scan.map_err(|fault| self.reader().failed(&fault))?;
-        for id in scan.bad {
-            // When nothing can be written the row stays, and is left out again next time.
-            if let Err(error) = self.set_aside(&id) {
-                tracing::debug!(%error, "a damaged record cannot be set aside");
-            }
-        }
+        let scan = self.scan(after, limit)?;
         Ok(scan.heads.into_iter().map(|(id, entry)| (id, entry.head)).collect())
     }
 
     fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
-        let Some(cut_ms) = unix_ms.checked_sub(self.config.tombstone_grace_ms) else { return Ok(0) };
-        let (due, bad) = self.due(cut_ms, parts_max(limit))?;
-        if !bad.is_empty() {
-            let stray = |key| Stray { table: Table::Deaths, key, keep: None };
-            self.write(self.usage, |layer| layer.strays.extend(bad.into_iter().map(stray)))?;
-        }
-        let mut touched = BTreeSet::new();
-        for death in due {
-            if touched.len() == limit && !touched.contains(&death.id) {
-                break;
-            }
-            let id = death.id.clone();
-            match self.drop_part(death, cut_ms) {
-                Ok(true) => touched.extend([id]),
-                Ok(false) | Err(StoreError::Damaged) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(touched.len())
+        self.age_parts(unix_ms, limit)
+    }
+
+    fn scrub(&mut self, records_max: usize) -> Result<Scrubbed, StoreError> {
+        self.scrub_some(records_max)
     }
 
     fn flushed(&self) -> Ticket {

@@ -7,6 +7,7 @@ mod contacts_file;
 mod driver;
 mod join;
 mod later_joins;
+mod scrub;
 mod storage_word;
 mod waiters;
 

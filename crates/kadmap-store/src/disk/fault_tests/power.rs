@@ -178,7 +178,7 @@ fn layer(number: u64) -> Layer {
         let mut entry = Entry::default();
         entry.replace_base(Some(&value(number)));
         let change = Change { entry, base: Some(value(number)), removed: vec![], added: vec![] };
-        layer.apply(&id(number), None, change);
+        layer.apply(&id(number), None, change, 0);
     }
     layer
 }
