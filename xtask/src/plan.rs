@@ -8,7 +8,7 @@ use crate::step::Step;
 /// Processes killed by the crash tests of `--long`.
 const LONG_ROUNDS: u32 = 100;
 /// Bits flipped by the damage test of `--long`.
-const LONG_FLIPS: u32 = 2_000;
+const LONG_FLIPS: u32 = 10_000;
 
 /// The checks before a push, quick ones first as far as builds are shared.
 ///

@@ -164,6 +164,8 @@ pub struct Config {
     pub retry_silent_interval: Duration,
     /// Probes of contacts that others told us of, in flight: default 32.
     pub probes_in_flight_max: usize,
+    /// How long tombstones are kept: default 24 h, and the same as the store's. What is dead for longer may not enter.
+    pub tombstone_grace: Duration,
     /// How often expired records are swept: default 1 s when there are any.
     pub expire_interval: Duration,
     /// For how long replicas tell a watcher of changes unless it asks again, which it does in a third of it: default
@@ -201,6 +203,7 @@ impl Default for Config {
             probe_interval: Duration::from_secs(600),
             retry_silent_interval: Duration::from_secs(5),
             probes_in_flight_max: 32,
+            tombstone_grace: Duration::from_secs(24 * 3600),
             expire_interval: Duration::from_secs(1),
             watch_lease: Duration::from_secs(180),
             limits: Limits::default(),

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::ranges::{Leaf, Prefix, RangeTree, path_of};
-use crate::record::{Base, Head, ItemId, ItemPage, ItemRange, Record, Stamp, Version};
-use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket, Usage};
+use crate::record::{Base, Head, Item, ItemId, ItemPage, ItemRange, Record, Stamp, Version};
+use crate::store::{Merged, RecordId, RecordStore, Scrubbed, StoreError, Ticket, Usage};
 use crate::{Key, ranges};
 
 /// Sorts after every name: one byte longer than the longest and all ones.
@@ -129,6 +129,14 @@ impl<S: RecordStore> RecordStore for Indexed<S> {
         record
     }
 
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        let item = self.store.item(id, item);
+        if item == Err(StoreError::Damaged) {
+            self.tree.set(id, Version::ABSENT);
+        }
+        item
+    }
+
     fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
         let base = self.store.base(id);
         if base == Err(StoreError::Damaged) {
@@ -171,6 +179,14 @@ impl<S: RecordStore> RecordStore for Indexed<S> {
             self.tree.set(id, head.version);
         }
         Ok(touched)
+    }
+
+    fn scrub(&mut self, records_max: usize) -> Result<Scrubbed, StoreError> {
+        let scrubbed = self.store.scrub(records_max)?;
+        for id in &scrubbed.damaged {
+            self.tree.set(id, Version::ABSENT);
+        }
+        Ok(scrubbed)
     }
 
     fn flushed(&self) -> Ticket {

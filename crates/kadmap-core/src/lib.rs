@@ -35,10 +35,11 @@ pub use operation::{
     ReadOutcome, RecordSize, WatchError, WatchOptions, WriteError, WriteOptions, WriteOutcome,
 };
 pub use record::{
-    Base, Clock, Codec, Head, Item, ItemId, ItemPage, ItemRange, OVERHEAD_BYTES, ParseStampError,
-    ParseVersionError, Payload, Record, Shape, Stamp, Version, base_death_ms, item_death_ms,
+    Base, Clock, Codec, Fate, Head, Item, ItemId, ItemPage, ItemRange, OVERHEAD_BYTES, ParseStampError,
+    ParseVersionError, Payload, Record, Shape, Stamp, Version, base_death_ms, base_due_ms, base_fate,
+    item_death_ms, item_due_ms, item_fate,
 };
 pub use routing::{Admission, BucketInfo, Removal, RoutingTable, TableConfig};
 pub use rtt::{RoundTrip, TimeoutConfig};
-pub use store::{Merged, RecordId, RecordStore, StoreError, Ticket, Usage};
+pub use store::{Merged, RecordId, RecordStore, Scrubbed, StoreError, Ticket, Usage};
 pub use time::{Instant, Now};

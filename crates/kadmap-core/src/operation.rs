@@ -366,7 +366,7 @@ pub enum Event<A = SocketAddr> {
         /// Which.
         record: RecordId,
     },
-    /// The store failed; the node refuses writes from now on.
+    /// The store failed; writes are refused until it works again.
     StorageFailed {
         /// What the store said.
         reason: String,

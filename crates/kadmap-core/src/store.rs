@@ -4,7 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::Key;
-use crate::record::{Base, Head, ItemId, ItemPage, ItemRange, Record, Stamp};
+use crate::record::{Base, Head, Item, ItemId, ItemPage, ItemRange, Record, Stamp};
 
 /// The address of a record: its place and its name.
 ///
@@ -62,6 +62,19 @@ pub struct Usage {
     pub records: u64,
     /// Sum of [`Head::bytes`] and the names' lengths.
     pub bytes: u64,
+}
+
+/// What one step of [`RecordStore::scrub`] came to.
+///
+/// ```
+/// assert!(kadmap_core::Scrubbed::default().damaged.is_empty());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scrubbed {
+    /// Records that were read and are as they were written.
+    pub sound: u64,
+    /// Records that were not, and that the store no longer holds: fetch them again from the swarm.
+    pub damaged: Vec<RecordId>,
 }
 
 /// Why a store could not do as asked.
@@ -128,6 +141,16 @@ pub trait RecordStore {
         Ok(self.load(id)?.map(|record| record.items_in(range)).unwrap_or_default())
     }
 
+    /// One item of a record, if it is there.
+    ///
+    /// A store of one's own that leaves this as it is reads the whole record for it.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        Ok(self.load(id)?.and_then(|record| record.item(item).cloned()))
+    }
+
     /// Merges `delta` into the record; costs the size of the delta, whatever the record's.
     ///
     /// # Errors
@@ -146,12 +169,23 @@ pub trait RecordStore {
     /// [`StoreError::Failed`] on I/O; damaged records are set aside and left out.
     fn heads(&mut self, after: Option<&RecordId>, limit: usize) -> Result<Vec<(RecordId, Head)>, StoreError>;
 
-    /// Drops what expired, at most `limit` records' worth, and tells which records it touched.
-    /// Costs what it drops, not what is stored.
+    /// Does to its records what [`Record::expire`] does: drops what is gone, and buries what has expired. At most `limit`
+    /// records' worth; tells which ones it touched.
+    /// Costs what it changes, not what is stored.
     ///
     /// # Errors
     /// [`StoreError::Failed`] on I/O.
     fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError>;
+
+    /// Reads some records, at most `records_max`, from where the last call left off, round and round, to find damage before
+    /// somebody needs them. A store without checksums has nothing to do.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] on I/O.
+    fn scrub(&mut self, records_max: usize) -> Result<Scrubbed, StoreError> {
+        let _ = records_max;
+        Ok(Scrubbed::default())
+    }
 
     /// The ticket up to which writes are as durable as the store promises; never goes back.
     fn flushed(&self) -> Ticket;

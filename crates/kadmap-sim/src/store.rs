@@ -1,7 +1,7 @@
 //! A node's store: the production one in memory, on a disk that fails when told to.
 
 use kadmap_core::{
-    Base, Head, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
+    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
     Ticket, Usage,
 };
 use kadmap_store::{MemoryStore, StoreConfig};
@@ -72,6 +72,10 @@ impl RecordStore for SimStore {
 
     fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
         self.operate()?.items(id, range)
+    }
+
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        self.operate()?.item(id, item)
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use kadmap_core::{
-    Base, Head, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
-    Ticket, Usage,
+    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Scrubbed, Stamp,
+    StoreError, Ticket, Usage,
 };
 
 use crate::{MemoryStore, RedbStore};
@@ -85,6 +85,10 @@ impl RecordStore for AnyStore {
         each!(self, store => store.items(id, range))
     }
 
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        each!(self, store => store.item(id, item))
+    }
+
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {
         each!(self, store => store.merge(id, delta))
     }
@@ -99,6 +103,10 @@ impl RecordStore for AnyStore {
 
     fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
         each!(self, store => store.expire(unix_ms, limit))
+    }
+
+    fn scrub(&mut self, records_max: usize) -> Result<Scrubbed, StoreError> {
+        each!(self, store => store.scrub(records_max))
     }
 
     fn flushed(&self) -> Ticket {

@@ -47,6 +47,10 @@ pub struct StoreConfig {
     ///
     /// Default 16,384, some 5 MiB when full.
     pub heads_cached_max: usize,
+    /// How long after the disk failed, or was full, it is tried again; each further wait is twice as long, up to 30 s.
+    ///
+    /// Default 1 s: soon enough for a disk that hiccups, and nothing beside what a failed write costs anyway.
+    pub disk_retry_interval: Duration,
 }
 
 /// See [`StoreConfig::tombstone_grace_ms`].
@@ -59,6 +63,8 @@ const UNFLUSHED_BYTES_MAX: usize = 64 << 20;
 const PAGE_CACHE_BYTES: usize = 16 << 20;
 /// See [`StoreConfig::heads_cached_max`].
 const HEADS_CACHED_MAX: usize = 16_384;
+/// See [`StoreConfig::disk_retry_interval`].
+const DISK_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Default for StoreConfig {
     fn default() -> Self {
@@ -69,6 +75,7 @@ impl Default for StoreConfig {
             unflushed_bytes_max: UNFLUSHED_BYTES_MAX,
             page_cache_bytes: PAGE_CACHE_BYTES,
             heads_cached_max: HEADS_CACHED_MAX,
+            disk_retry_interval: DISK_RETRY_INTERVAL,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use kadmap_core::{
-    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
-    Ticket, Usage, base_death_ms, item_death_ms,
+    Base, Fate, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp,
+    StoreError, Ticket, Usage, base_due_ms, base_fate, item_due_ms, item_fate,
 };
 
 use crate::StoreConfig;
@@ -42,23 +42,33 @@ struct Kept {
 }
 
 impl Kept {
-    fn death_ms(&self, part: &Part) -> Option<u64> {
-        match part {
-            Part::Base => self.base.as_ref().and_then(base_death_ms),
-            Part::Item(item) => self.items.get(item).and_then(item_death_ms),
-        }
-    }
-
-    fn remove(&mut self, part: &Part) {
+    /// Does to one part what time does; gives when it is due again, or `None` when nothing was to be done.
+    fn age(&mut self, part: &Part, unix_ms: u64, grace_ms: u64) -> Option<Option<u64>> {
         match part {
             Part::Base => {
-                self.base = None;
-                self.entry.replace_base(None);
+                let new = match base_fate(self.base.as_ref()?, unix_ms, grace_ms) {
+                    Fate::Stays => return None,
+                    Fate::Buried(tombstone) => Some(tombstone),
+                    Fate::Gone => None,
+                };
+                self.entry.replace_base(new.as_ref());
+                self.base = new;
+                Some(self.entry.base_due_ms(grace_ms))
             }
-            Part::Item(item) => {
-                if let Some(item) = self.items.remove(item) {
-                    self.entry.head.item_removed(&item);
+            Part::Item(id) => {
+                let item = self.items.get_mut(id)?;
+                let fate = item_fate(item, unix_ms, grace_ms);
+                if fate == Fate::Stays {
+                    return None;
                 }
+                self.entry.head.item_removed(item);
+                if let Fate::Buried(tombstone) = fate {
+                    self.entry.head.item_added(&tombstone);
+                    *item = tombstone;
+                    return Some(item_due_ms(item, grace_ms));
+                }
+                self.items.remove(id);
+                Some(None)
             }
         }
     }
@@ -105,29 +115,27 @@ impl MemoryStore {
     /// ```
     pub fn expire_records(&mut self, unix_ms: u64, limit: usize) -> BTreeSet<RecordId> {
         let mut touched = BTreeSet::new();
-        let Some(cut_ms) = unix_ms.checked_sub(self.tombstone_grace_ms) else { return touched };
         for _ in 0..parts_max(limit) {
-            let due = |death: &&Death| death.at_ms <= cut_ms;
+            let due = |death: &&Death| death.at_ms <= unix_ms;
             let Some(first) = self.deaths.first().filter(due) else { break };
             if touched.len() == limit && !touched.contains(&first.id) {
                 break;
             }
             let Some(death) = self.deaths.pop_first() else { break };
-            if self.drop_part(&death, cut_ms) {
+            if self.age(&death, unix_ms) {
                 touched.insert(death.id);
             }
         }
         touched
     }
 
-    /// Drops one part if it died by `cut_ms`; tells whether it did.
-    fn drop_part(&mut self, death: &Death, cut_ms: u64) -> bool {
+    /// Does to one part what time does; tells whether that changed anything.
+    fn age(&mut self, death: &Death, unix_ms: u64) -> bool {
         let Some(kept) = self.records.get_mut(&death.id) else { return false };
-        if kept.death_ms(&death.part).is_none_or(|at| at > cut_ms) {
-            return false;
-        }
-        self.usage.bytes = self.usage.bytes.saturating_sub(kept.entry.bytes(&death.id));
-        kept.remove(&death.part);
+        let bytes = kept.entry.bytes(&death.id);
+        let Some(due) = kept.age(&death.part, unix_ms, self.tombstone_grace_ms) else { return false };
+        self.deaths.extend(due.map(|at_ms| Death { at_ms, ..death.clone() }));
+        self.usage.bytes = self.usage.bytes.saturating_sub(bytes);
         if kept.entry.is_empty() {
             self.records.remove(&death.id);
             self.order.remove(&death.id);
@@ -140,24 +148,24 @@ impl MemoryStore {
 }
 
 /// Puts a change into a record and the index of deaths.
-fn apply(id: &RecordId, kept: &mut Kept, change: Change, deaths: &mut BTreeSet<Death>) {
+fn apply(id: &RecordId, kept: &mut Kept, change: Change, deaths: &mut BTreeSet<Death>, grace_ms: u64) {
     if let Some(base) = change.base {
-        if let Some(at) = kept.entry.base_death_ms() {
+        if let Some(at) = kept.entry.base_due_ms(grace_ms) {
             deaths.remove(&Death::new(at, id, Part::Base));
         }
-        if let Some(at) = base_death_ms(&base) {
+        if let Some(at) = base_due_ms(&base, grace_ms) {
             deaths.insert(Death::new(at, id, Part::Base));
         }
         kept.base = Some(base);
     }
     for item in change.removed {
-        if let Some(at) = item_death_ms(&item) {
+        if let Some(at) = item_due_ms(&item, grace_ms) {
             deaths.remove(&Death::new(at, id, Part::Item(item.id())));
         }
         kept.items.remove(&item.id());
     }
     for item in change.added {
-        if let Some(at) = item_death_ms(&item) {
+        if let Some(at) = item_due_ms(&item, grace_ms) {
             deaths.insert(Death::new(at, id, Part::Item(item.id())));
         }
         kept.items.insert(item.id(), item);
@@ -191,6 +199,10 @@ impl RecordStore for MemoryStore {
         if range.newest_first { range.fill(items.rev()) } else { range.fill(items) }
     }
 
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        Ok(self.records.get(id).and_then(|kept| kept.items.get(item)).cloned())
+    }
+
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {
         if let Some(kept) = self.records.get_mut(id) {
             let before = kept.entry;
@@ -199,7 +211,7 @@ impl RecordStore for MemoryStore {
             };
             let head = change.entry.head;
             self.usage.bytes = self.usage.bytes.saturating_sub(before.head.bytes) + head.bytes;
-            apply(id, kept, change, &mut self.deaths);
+            apply(id, kept, change, &mut self.deaths, self.tombstone_grace_ms);
             return Ok(Merged { head, changed: true, ticket: None });
         }
         let mut kept = Box::<Kept>::default();
@@ -209,7 +221,7 @@ impl RecordStore for MemoryStore {
         let head = change.entry.head;
         self.usage.records += 1;
         self.usage.bytes += change.entry.bytes(id);
-        apply(id, &mut kept, change, &mut self.deaths);
+        apply(id, &mut kept, change, &mut self.deaths, self.tombstone_grace_ms);
         self.records.insert(id.clone(), kept);
         self.order.insert(id.clone());
         Ok(Merged { head, changed: true, ticket: None })
@@ -220,11 +232,11 @@ impl RecordStore for MemoryStore {
         self.order.remove(id);
         self.usage.records = self.usage.records.saturating_sub(1);
         self.usage.bytes = self.usage.bytes.saturating_sub(kept.entry.bytes(id));
-        if let Some(at) = kept.entry.base_death_ms() {
+        if let Some(at) = kept.entry.base_due_ms(self.tombstone_grace_ms) {
             self.deaths.remove(&Death::new(at, id, Part::Base));
         }
         for (item_id, item) in kept.items {
-            if let Some(at) = item_death_ms(&item) {
+            if let Some(at) = item_due_ms(&item, self.tombstone_grace_ms) {
                 self.deaths.remove(&Death::new(at, id, Part::Item(item_id)));
             }
         }

@@ -13,9 +13,9 @@ pub(crate) enum Part {
     Item(ItemId),
 }
 
-/// When a part stopped being readable; ordered by time.
+/// When time next does something to a part; ordered by time.
 ///
-/// The grace time is left out, so that changing it needs no new index.
+/// A part that is looked at too early, because the grace was shorter when it was entered, is entered again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Death {
     pub(crate) at_ms: u64,

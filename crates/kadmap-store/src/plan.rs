@@ -4,7 +4,11 @@
 
 use std::cmp::Ordering;
 
-use kadmap_core::{Base, Head, Item, ItemId, Record, RecordId, Shape, Stamp, StoreError};
+use bytes::Bytes;
+use kadmap_core::{
+    Base, Codec, Fate, Head, Item, ItemId, Payload, Record, RecordId, Shape, Stamp, StoreError, base_due_ms,
+    base_fate,
+};
 
 /// What a store keeps of a record beside its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,12 +23,24 @@ impl Entry {
         self.base_bytes.is_none() && self.head.appended == 0 && self.head.fields == 0
     }
 
-    /// As `kadmap_core::base_death_ms` of the base.
-    pub(crate) fn base_death_ms(&self) -> Option<u64> {
+    /// As `kadmap_core::base_due_ms` of the base.
+    pub(crate) fn base_due_ms(&self, tombstone_grace_ms: u64) -> Option<u64> {
         self.base_bytes?;
-        match self.head.base_shape {
-            None => Some(self.head.base_stamp.unix_ms()),
-            Some(_) => self.head.base_expires_ms,
+        base_due_ms(&self.bare_base(), tombstone_grace_ms)
+    }
+
+    /// What time does to the base; a tombstone is told in full, because nothing else is left of it.
+    pub(crate) fn base_fate(&self, unix_ms: u64, tombstone_grace_ms: u64) -> Fate<Base> {
+        base_fate(&self.bare_base(), unix_ms, tombstone_grace_ms)
+    }
+
+    /// The base as far as the head knows it: with an empty payload if it has any.
+    fn bare_base(&self) -> Base {
+        Base {
+            stamp: self.head.base_stamp,
+            shape: self.head.base_shape.unwrap_or(Shape::Value),
+            payload: self.head.base_shape.map(|_| Payload::new(Codec::Bytes, Bytes::new())),
+            expires_ms: self.head.base_expires_ms,
         }
     }
 

@@ -170,3 +170,40 @@ fn a_file_that_is_none_is_set_aside_and_kept() {
         drop(read_all(folder.path(), &expected, &mut Seen::default()));
     }
 }
+
+#[test]
+fn a_scrub_finds_every_damaged_record_in_one_pass_and_names_it() {
+    hush();
+    let folder = tempfile::tempdir().unwrap();
+    let expected = write_records(folder.path());
+    let path = folder.path().join(FILE);
+    let mut bytes = fs::read(&path).unwrap();
+    // The values of every tenth record: 60 times its number.
+    let numbers: Vec<_> = (1..RECORDS).filter(|number| number % 10 == 1).collect();
+    for number in &numbers {
+        let value = [*number as u8; 60];
+        let at = bytes.windows(value.len()).position(|window| window == value).unwrap();
+        bytes[at] ^= 1;
+    }
+    fs::write(&path, bytes).unwrap();
+    let mut store = RedbStore::open(folder.path(), StoreConfig::default(), Box::new(|| ())).unwrap().store;
+    let (mut damaged, mut sound) = (Vec::new(), 0);
+    // It begins anywhere: with as many steps again it has been round.
+    for _ in 0..2 * expected.len().div_ceil(7) {
+        let scrubbed = store.scrub(7).unwrap();
+        damaged.extend(scrubbed.damaged);
+        sound += scrubbed.sound;
+    }
+    damaged.sort();
+    let mut wanted: Vec<_> = numbers.iter().map(|number| format!("record {number}")).collect();
+    wanted.sort_by_key(|name| Key::of_name(name.as_bytes()));
+    let found: Vec<_> = damaged.iter().map(|id| String::from_utf8(id.name.to_vec()).unwrap()).collect();
+    assert_eq!(found, wanted);
+    assert!(sound >= (expected.len() - numbers.len()) as u64);
+    assert_eq!(store.counters().damaged_records, numbers.len() as u64);
+    for id in damaged {
+        assert_eq!(store.load(&id).unwrap(), None, "set aside");
+        assert!(store.merge(&id, expected[&id].clone()).unwrap().changed);
+        assert_eq!(store.load(&id).unwrap().as_ref(), Some(&expected[&id]), "held again");
+    }
+}

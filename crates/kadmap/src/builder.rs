@@ -28,6 +28,8 @@ pub const DEFAULT_PORT: u16 = 8339;
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long remembered contacts are tried when no address to join by is given.
 const KNOWN_CONTACTS_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one pass over the stored records takes unless told otherwise.
+const SCRUB_PERIOD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Bytes that a frame may have beyond the largest record: names, numbers and CBOR around it.
 const FRAME_SLACK_BYTES: usize = 1024 * 1024;
 /// Comparing more often than this finds nothing that the last comparison has not, and keeps everybody busy.
@@ -65,6 +67,7 @@ pub struct DhtBuilder {
     store: StoreConfig,
     custom_store: Option<StoreFactory>,
     guard: Option<GuardHandle>,
+    scrub_period: Duration,
     transport: TransportConfig,
 }
 
@@ -93,6 +96,7 @@ impl Default for DhtBuilder {
             store: StoreConfig::default(),
             custom_store: None,
             guard: None,
+            scrub_period: SCRUB_PERIOD,
             transport: TransportConfig::default(),
         }
     }
@@ -171,6 +175,14 @@ impl DhtBuilder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.store.durability = durability;
+        self
+    }
+
+    /// Reads all stored records once in so long, to find what the disk has damaged and fetch it again from the swarm
+    /// before somebody needs it: default a week; zero for never. Without a data folder it has no effect.
+    #[must_use]
+    pub fn scrub_period(mut self, period: Duration) -> Self {
+        self.scrub_period = period;
         self
     }
 
@@ -361,7 +373,20 @@ impl DhtBuilder {
         let start = Instant::now();
         let node = Node::new(id, self.config.clone(), store, random_seed(), wall_clock());
         let guard = self.guard.clone();
-        let parts = Parts { node, transport, commands, flushed, contacts_file, join, ready, guard, start };
+        let scrub_period =
+            Some(self.scrub_period).filter(|period| self.data_dir.is_some() && !period.is_zero());
+        let parts = Parts {
+            node,
+            transport,
+            commands,
+            flushed,
+            contacts_file,
+            join,
+            ready,
+            guard,
+            scrub_period,
+            start,
+        };
         tokio::spawn(Driver::new(parts).run());
         match joined.await {
             Ok(Ok(())) => Ok(Dht::new(sender, Shared { id, address, places, crowding: Crowding::default() })),

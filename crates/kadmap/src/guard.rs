@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kadmap_core::wire::Message;
 use kadmap_core::{
-    Base, Contact, Head, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp,
-    StoreError, Ticket, Usage,
+    Base, Contact, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Scrubbed,
+    Stamp, StoreError, Ticket, Usage,
 };
 use kadmap_store::AnyStore;
 
@@ -105,6 +105,10 @@ impl RecordStore for Guarded {
         self.store.items(id, range)
     }
 
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        self.store.item(id, item)
+    }
+
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {
         let delta = self.guard.0.store(id, delta).map_err(|reason| StoreError::Rejected { reason })?;
         self.store.merge(id, delta)
@@ -120,6 +124,10 @@ impl RecordStore for Guarded {
 
     fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
         self.store.expire(unix_ms, limit)
+    }
+
+    fn scrub(&mut self, records_max: usize) -> Result<Scrubbed, StoreError> {
+        self.store.scrub(records_max)
     }
 
     fn flushed(&self) -> Ticket {

@@ -1,6 +1,7 @@
 //! Pages of lists for other nodes, and what bounds the size of a record.
 
 use super::env::{Env, LARGE_BYTES, Large};
+use super::expiry::expiry_ms;
 use crate::record::{Head, Item, ItemPage, ItemRange, OVERHEAD_BYTES, Record, Shape};
 use crate::store::{RecordId, RecordStore, StoreError};
 use crate::wire::{Items, Page, PutMode, Refusal, RequestId, Response, Want};
@@ -65,7 +66,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             record: head.version,
             shape: head.shape(now.unix_ms),
             base_stamp: head.base_stamp,
-            part: Record::from_parts(base, items),
+            part: Record::from_parts(base, items).without_expired(expiry_ms(now)),
             next,
         })
     }

@@ -4,6 +4,7 @@ mod action;
 mod background;
 mod counters;
 mod env;
+mod expiry;
 mod finder;
 mod leave;
 mod lists;
@@ -44,7 +45,7 @@ use crate::operation::{
 };
 use crate::record::{Clock, ItemRange};
 use crate::routing::{Removal, RoutingTable};
-use crate::store::{RecordId, RecordStore, Usage};
+use crate::store::{RecordId, RecordStore, Scrubbed, Usage};
 use crate::wire::{Body, Message, PeerReport, Request, RequestId, Response, StatusReport, WireContact};
 use crate::{Address, Contact, Instant, Key, NodeId, Now};
 use background::Background;
@@ -429,6 +430,13 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let next = if heads.len() < limit { None } else { heads.last().map(|(id, _)| id.clone()) };
         let live = heads.into_iter().filter(|(_, head)| head.shape(now.unix_ms).is_some());
         (live.map(|(id, _)| id).collect(), next)
+    }
+
+    /// Reads some more of what is stored to find damage before somebody needs it, round and round.
+    ///
+    /// What the store cannot read is left for the next round, and for who asks for it.
+    pub fn scrub(&mut self, records_max: usize) -> Scrubbed {
+        self.env.store.scrub(records_max).unwrap_or_default()
     }
 
     /// The store, for its owner's own questions.

@@ -38,6 +38,8 @@ pub(super) struct Read<A: Address> {
     fetching: Option<NodeId>,
     /// Whether more than one record went into `merged`, so that its version must be computed.
     mixed: bool,
+    /// Whether `merged` is of a node whose clock may be ahead: others may still hold what it has buried.
+    buried_early: bool,
 }
 
 impl<A: Address> Read<A> {
@@ -59,6 +61,7 @@ impl<A: Address> Read<A> {
             merged_version: Version::ABSENT,
             fetching: None,
             mixed: false,
+            buried_early: false,
         }
     }
 
@@ -77,7 +80,7 @@ impl<A: Address> Read<A> {
             {
                 replicas.pace(env, *round_trip);
             }
-            self.on_replica(signal);
+            self.on_replica(now, signal);
         }
         self.advance(env, now)
     }
@@ -112,7 +115,7 @@ impl<A: Address> Read<A> {
         self.too_few_answers()
     }
 
-    fn on_replica(&mut self, signal: Signal<A>) {
+    fn on_replica(&mut self, now: Now, signal: Signal<A>) {
         let Some(replicas) = &mut self.replicas else { return };
         // Whatever has come of it: if the record is not here now, another holder may be asked for it.
         if self.fetching == Some(signal.from.id) {
@@ -125,7 +128,7 @@ impl<A: Address> Read<A> {
         match signal.kind {
             SignalKind::Answer { response: Response::Found(found), .. } => {
                 *state = State::Done(Told { version: found.version, merged: true });
-                self.take_in(found.version, found.record);
+                self.take_in(now, found.version, found.record);
             }
             SignalKind::Answer { response: Response::Summary(summary), .. } => {
                 *state = State::Done(Told { version: summary.version, merged: summary.version.is_absent() });
@@ -141,13 +144,14 @@ impl<A: Address> Read<A> {
     }
 
     /// Merges a record that was received or read here.
-    fn take_in(&mut self, version: Version, record: Record) {
+    fn take_in(&mut self, now: Now, version: Version, record: Record) {
         if self.merged.is_empty() {
             self.merged = record;
             self.merged_version = version;
         } else if self.merged.merge(record) {
             self.mixed = true;
         }
+        self.buried_early = self.merged.may_be_buried_early(now.unix_ms);
     }
 
     /// Whom to ask now, and for what.
@@ -183,16 +187,17 @@ impl<A: Address> Read<A> {
 
     /// A replica whose version differs from what is merged.
     fn unmerged_holder(&self) -> Option<Contact<A>> {
-        let differs = |told: &Told| !told.merged && (self.mixed || told.version != self.merged_version);
+        let doubted = self.mixed || self.buried_early;
+        let differs = |told: &Told| !told.merged && (doubted || told.version != self.merged_version);
         let replicas = self.replicas.as_ref()?;
         replicas.answers().find(|(_, told)| differs(told)).map(|(contact, _)| *contact)
     }
 
     fn ask<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>, want: Want) {
         let state = if to.id == env.own {
-            match env.load_here(&self.record_id) {
+            match env.load_here(now, &self.record_id) {
                 Ok((version, record)) => {
-                    self.take_in(version, record);
+                    self.take_in(now, version, record);
                     State::Done(Told { version, merged: true })
                 }
                 Err(_) => State::Silent,
@@ -296,7 +301,7 @@ impl<A: Address> Read<A> {
                 key: self.record_id.key,
                 name: self.record_id.name.clone(),
                 mode: PutMode::Replicate,
-                delta: record.clone(),
+                delta: record.clone().without_expired(now.unix_ms),
                 if_newest: None,
             };
             if contact.id == env.own {

@@ -7,7 +7,7 @@ use super::requests::without_attempt;
 use crate::indexed::before;
 use crate::operation::Event;
 use crate::record::{Head, Item, Record, Shape, Stamp, Version};
-use crate::store::{RecordId, RecordStore, StoreError, Ticket};
+use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
     Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored as StoredBody, Summary, Want,
@@ -44,7 +44,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let response = match request {
             Request::Ping(ping) => Response::Pong(ping),
             Request::FindNode(find) => self.serve_find_node(&find, &from.id),
-            Request::Get(get) => self.serve_get(get, from.id, id),
+            Request::Get(get) => self.serve_get(now, get, from.id, id),
             Request::Put(put) => match self.store_put(now, put) {
                 Ok(Stored { body, ticket: None }) => Response::Stored(body),
                 Ok(Stored { body, ticket: Some(ticket) }) => {
@@ -84,14 +84,23 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     pub(super) fn store_put(&mut self, now: Now, put: Put) -> Result<Stored, Refusal> {
         let id = RecordId { key: put.key, name: put.name };
         let checked = self.head_here(&id).and_then(|head| {
-            self.check_put(now, &id, &put.delta, put.mode, put.if_newest, head.unwrap_or_default())
+            let head = head.unwrap_or_default();
+            self.check_put(now, &id, &put.delta, put.mode, put.if_newest, head).map(|()| head)
         });
-        if let Err(refusal) = checked {
-            self.counters.puts_refused += 1;
-            return Err(refusal);
-        }
+        let head = match checked {
+            Ok(head) => head,
+            Err(refusal) => {
+                self.counters.puts_refused += 1;
+                return Err(refusal);
+            }
+        };
         let watched = self.watchers.has(&id).then(|| put.delta.clone());
-        match self.store.merge(&id, put.delta) {
+        let merged = self.admit(now, &id, put.delta, &head).and_then(|delta| {
+            // Nothing is left of it but that it was seen.
+            let nothing = Merged { head, changed: false, ticket: None };
+            if delta.is_empty() { Ok(nothing) } else { self.store.merge(&id, delta) }
+        });
+        match merged {
             Ok(merged) => {
                 if let Some(delta) = watched.filter(|_| merged.changed) {
                     self.tell_watchers(now, &id, merged.head.version, delta);
@@ -108,11 +117,14 @@ impl<S: RecordStore, A: Address> Env<S, A> {
 
     /// What this node holds under an id. A store that fails has no answer: to say that nothing is here would count
     /// towards a quorum that then misses what is stored.
-    pub(super) fn load_here(&mut self, id: &RecordId) -> Result<(Version, Record), Refusal> {
+    /// What has expired is left out.
+    pub(super) fn load_here(&mut self, now: Now, id: &RecordId) -> Result<(Version, Record), Refusal> {
         let absent = (Version::ABSENT, Record::default());
         let Some(head) = self.head_here(id)? else { return Ok(absent) };
         match self.store.load(id) {
-            Ok(record) => Ok(record.map_or(absent, |record| (head.version, record))),
+            Ok(record) => {
+                Ok(record.map_or(absent, |record| (head.version, record.without_expired(now.unix_ms))))
+            }
             Err(error) => {
                 let is_set_aside = error == StoreError::Damaged;
                 let refusal = self.storage_failed(id, error);
@@ -181,7 +193,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     }
 
     /// Answers at once, unless the answer is large: then it is announced and goes out with a later turn.
-    fn serve_get(&mut self, get: Get, from: NodeId, id: RequestId) -> Response<A> {
+    fn serve_get(&mut self, now: Now, get: Get, from: NodeId, id: RequestId) -> Response<A> {
         let record_id = RecordId { key: get.key, name: get.name };
         let head = match self.head_here(&record_id) {
             Ok(head) => head.unwrap_or_default(),
@@ -191,7 +203,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             return Response::Summary(Summary { version: head.version, bytes: head.bytes });
         }
         if head.bytes <= LARGE_BYTES {
-            return self.found(&record_id);
+            return self.found(now, &record_id);
         }
         self.announce_large(from, id, Large::Record(record_id), head.bytes)
     }
@@ -217,15 +229,15 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     pub(super) fn send_large_answer(&mut self, now: Now) {
         if let Some((to, id, large)) = self.large_gets.pop_front() {
             let response = match large {
-                Large::Record(record) => self.found(&record),
+                Large::Record(record) => self.found(now, &record),
                 Large::Page(items) => self.page(now, &items),
             };
             self.reply(now, to, id, response);
         }
     }
 
-    fn found(&mut self, id: &RecordId) -> Response<A> {
-        let (version, record) = match self.load_here(id) {
+    fn found(&mut self, now: Now, id: &RecordId) -> Response<A> {
+        let (version, record) = match self.load_here(now, id) {
             Ok(found) => found,
             Err(refusal) => return Response::Refused(refusal),
         };

@@ -99,7 +99,12 @@ pub struct Item {
 impl Ord for Item {
     fn cmp(&self, other: &Self) -> Ordering {
         let written = (self.stamp, &self.field).cmp(&(other.stamp, &other.field));
-        let removed = || self.payload.is_none().cmp(&other.payload.is_none());
+        // An appended item that was removed stays so. A field under the stamp of its value was only buried, as it expired,
+        // maybe by a clock that is ahead: its value wins.
+        let removed = || {
+            let is_removed = |item: &Self| item.field.is_none() && item.payload.is_none();
+            is_removed(self).cmp(&is_removed(other))
+        };
         let rest = || (&self.payload, self.expires_ms).cmp(&(&other.payload, other.expires_ms));
         written.then_with(removed).then_with(rest)
     }
@@ -124,12 +129,11 @@ impl Item {
     }
 
     /// When it stopped being readable: its expiry, or for a tombstone the time of the removal, which no clock puts before
-    /// the write.
+    /// the write, or of the expiry of what it covers, whichever is later.
     pub fn death_ms(&self) -> Option<u64> {
-        match (&self.payload, &self.field) {
-            (Some(_), _) => self.expires_ms,
-            (None, Some(_)) => Some(self.stamp.unix_ms()),
-            (None, None) => Some(self.expires_ms.unwrap_or(0).max(self.stamp.unix_ms())),
+        match &self.payload {
+            Some(_) => self.expires_ms,
+            None => Some(self.expires_ms.unwrap_or(0).max(self.stamp.unix_ms())),
         }
     }
 

@@ -7,6 +7,7 @@
 //! any number of times, hold the same record.
 
 pub(crate) mod cbor_bytes;
+mod expiry;
 mod item;
 mod payload;
 mod range;
@@ -16,6 +17,7 @@ mod version;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+pub use expiry::{Fate, base_due_ms, base_fate, item_due_ms, item_fate};
 pub use item::{Base, Item, ItemId};
 pub use payload::{Codec, Payload, Shape};
 pub use range::{ItemPage, ItemRange};
@@ -228,28 +230,6 @@ impl Record {
         Self { base, items: items.map(|item| (item.id(), item)).collect() }
     }
 
-    /// Drops what nobody can read any more: expired items, and tombstones and expired values whose grace is over.
-    ///
-    /// A field that expired stays as long as a tombstone would, so that an older value of it cannot come back.
-    /// Tells whether anything was dropped.
-    pub fn expire(&mut self, unix_ms: u64, tombstone_grace_ms: u64) -> bool {
-        let before = (self.base.is_some(), self.items.len());
-        let gone =
-            |death: Option<u64>| death.is_some_and(|at| at.saturating_add(tombstone_grace_ms) <= unix_ms);
-        if self.base.as_ref().is_some_and(|base| gone(base_death_ms(base))) {
-            self.base = None;
-        }
-        self.items.retain(|_, item| !gone(item_death_ms(item)));
-        before != (self.base.is_some(), self.items.len())
-    }
-
-    /// The earliest time at which [`expire`](Self::expire) would drop something, in milliseconds since 1970.
-    pub fn next_expiry_ms(&self, tombstone_grace_ms: u64) -> Option<u64> {
-        let base = self.base.as_ref().and_then(base_death_ms);
-        let items = self.items.values().filter_map(item_death_ms);
-        base.into_iter().chain(items).min().map(|at| at.saturating_add(tombstone_grace_ms))
-    }
-
     fn merge_base(&mut self, base: Base) -> bool {
         if self.base.as_ref() >= Some(&base) {
             return false;
@@ -272,9 +252,13 @@ impl Record {
     }
 }
 
-/// When a base stopped being readable: its expiry, or for a tombstone the time of the delete.
+/// When a base stopped being readable: its expiry, or for a tombstone the time of the delete or of the expiry of what it
+/// covers, whichever is later.
 pub fn base_death_ms(base: &Base) -> Option<u64> {
-    if base.payload.is_none() { Some(base.stamp.unix_ms()) } else { base.expires_ms }
+    if base.payload.is_some() {
+        return base.expires_ms;
+    }
+    Some(base.expires_ms.unwrap_or(0).max(base.stamp.unix_ms()))
 }
 
 /// As [`Item::death_ms`].

@@ -325,7 +325,9 @@ pub enum Refusal {
         bytes_max: u64,
     },
     /// The node's disk refuses.
-    #[error("the node's storage failed")]
+    #[error(
+        "the node's disk is full or fails: its log tells which, and writes are taken again once it works"
+    )]
     #[n(6)]
     StorageFailed,
     /// The node's own storage or guard does not want this one write.

@@ -1,94 +1,28 @@
 //! The file: every call into redb is made here, and none of its panics get out.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
+use std::fs::OpenOptions;
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use kadmap_core::{Item, ItemId, RecordId, Stamp, Usage};
-use redb::backends::FileBackend;
 use redb::{Builder, Database, Durability, ReadableDatabase};
+
+use super::backend::{Access, Opener};
 
 use super::codec::{
     HeadRow, Stored, Table, fields_start, head_key, open, open_part, part_key, parts_prefix, read_death_key,
     read_head_key, read_part, unseal,
 };
+use super::fault::{Fault, drop_quietly, guarded};
 use super::layer::{Layer, Pending, Unflushed};
+use super::room;
 use super::tables::{
     DEATHS, FORMAT_KEY, HEADS, META, PARTS, QUARANTINE, USAGE_KEY, Written, lay_out, write_layer,
 };
 use crate::part::{Death, Part};
 use crate::plan::Entry;
-
-/// How the bytes of the file are reached; tests put faults in between.
-pub(crate) type Opener = Box<dyn Fn(&Builder, File) -> Result<Database, redb::DatabaseError> + Send + Sync>;
-
-/// What keeps the file from doing as asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Its content is not what was written.
-    Damaged(String),
-    /// Another process holds it.
-    InUse,
-    /// The operating system refused.
-    Io(String),
-}
-
-impl Fault {
-    pub(crate) fn reason(&self) -> &str {
-        match self {
-            Self::Damaged(reason) | Self::Io(reason) => reason,
-            Self::InUse => "another process holds the file",
-        }
-    }
-}
-
-impl From<redb::Error> for Fault {
-    fn from(error: redb::Error) -> Self {
-        match &error {
-            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::InUse,
-            redb::Error::Io(io) => match io.kind() {
-                // What redb says of a file that ends before it should.
-                ErrorKind::InvalidData | ErrorKind::UnexpectedEof => Self::Damaged(error.to_string()),
-                _ => Self::Io(error.to_string()),
-            },
-            redb::Error::Corrupted(_)
-            | redb::Error::UpgradeRequired(_)
-            | redb::Error::RepairAborted
-            | redb::Error::TableTypeMismatch { .. }
-            | redb::Error::TableIsMultimap(_)
-            | redb::Error::TypeDefinitionChanged { .. }
-            | redb::Error::TableDoesNotExist(_)
-            | redb::Error::LockPoisoned(_)
-            | redb::Error::TransactionPoisoned => Self::Damaged(error.to_string()),
-            _ => Self::Io(error.to_string()),
-        }
-    }
-}
-
-/// Runs calls into redb, which may panic when the file holds what it never wrote.
-fn guarded<T>(call: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, Fault> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(outcome) => outcome.map_err(Fault::from),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(Fault::Damaged(format!("the file is not as it was written: {text}")))
-        }
-    }
-}
-
-/// Lets go of something of redb's.
-fn drop_quietly<T>(held: Option<T>) {
-    // What is let go of cannot fail the caller.
-    let _ = guarded(|| {
-        drop(held);
-        Ok(())
-    });
-}
 
 /// A row that does not match its checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,13 +45,14 @@ pub(crate) struct HeadScan {
 }
 
 /// How to open the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Mode {
     /// It is not there yet.
     Create,
     /// It is there and was well when it was closed, or redb mends it after a crash.
     Trust,
-    /// Damage was seen: read all of it first.
+    /// Damage was seen, or the disk refused a write: read all of it first.
+    #[default]
     Check,
 }
 
@@ -165,22 +100,22 @@ impl DiskFile {
     ) -> Result<Self, Fault> {
         let (database, view) = (RwLock::new(None), Mutex::new(None));
         let file = Self { path: path.to_owned(), page_cache_bytes, opener, database, view };
-        let database = file.open_database(mode)?;
+        let database = file.open_database(mode, Access::Write)?;
         *file.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         Ok(file)
     }
 
-    fn open_database(&self, mode: Mode) -> Result<Database, Fault> {
+    fn open_database(&self, mode: Mode, access: Access) -> Result<Database, Fault> {
         guarded(|| {
             let mut options = OpenOptions::new();
-            options.read(true).write(true).create_new(mode == Mode::Create);
+            options.read(true).write(access != Access::Read).create_new(mode == Mode::Create);
             // The folder may be an old one that others can read.
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
             let file = options.open(&self.path)?;
             let mut builder = Builder::new();
             builder.set_cache_size(self.page_cache_bytes).set_check_integrity_on_open(mode == Mode::Check);
-            let database = (self.opener)(&builder, file)?;
+            let database = (self.opener)(&builder, file, access)?;
             if mode == Mode::Create {
                 lay_out(&database)?;
             }
@@ -188,15 +123,37 @@ impl DiskFile {
         })
     }
 
-    /// Opens the file anew after the disk failed, so that what is on it can be read again.
-    pub(crate) fn reopen(&self) -> Result<(), Fault> {
-        // Held throughout, in the order of `read`: a view of the old database must not come back.
+    /// Opens the file anew after the disk failed, so that what is on it can be read while nothing can be written.
+    /// The disk is not touched; until it is open, reads fail rather than wait.
+    pub(crate) fn reopen_to_read(&self) -> Result<(), Fault> {
+        self.replace(None);
+        let database = self.open_database(Mode::Trust, Access::Read)?;
+        self.replace(Some(database));
+        Ok(())
+    }
+
+    /// Opens the file anew to write to it after the disk failed; until then it is read as before.
+    ///
+    /// Before it is looked at, the disk has to take a file of `room_bytes`: reading gigabytes to learn that the disk
+    /// is still full would be in vain.
+    ///
+    /// After a sync that failed the system may take pages for clean that never reached the disk (Rebello et al.,
+    /// USENIX ATC 2020). The data of a commit is confirmed before the header names it, so the header is the one page
+    /// of which memory and disk may then tell different commits; redb writes it again and has it confirmed before it
+    /// builds upon it, whenever it opens a file that was not closed.
+    pub(crate) fn reopen_to_write(&self, mode: Mode, room_bytes: usize) -> Result<(), Fault> {
+        room::try_out(&self.path, room_bytes)?;
+        let database = self.open_database(mode, Access::Write)?;
+        self.replace(Some(database));
+        Ok(())
+    }
+
+    fn replace(&self, database: Option<Database>) {
+        // In the order of `read`: a view of the old database must not come back.
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
         drop_quietly(view.take());
-        drop_quietly(place.take());
-        *place = Some(self.open_database(Mode::Trust)?);
-        Ok(())
+        drop_quietly(std::mem::replace(&mut *place, database));
     }
 
     pub(crate) fn close(&self) -> Result<(), Fault> {
@@ -212,7 +169,8 @@ impl DiskFile {
     fn with<T>(&self, call: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Fault> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let Some(database) = database.as_ref() else {
-            return Err(Fault::Io("the file could not be opened again after the disk failed".into()));
+            let reason = "the file is not open again since the disk failed".to_owned();
+            return Err(Fault::Io { reason, kind: std::io::ErrorKind::Other });
         };
         guarded(|| call(database))
     }
@@ -453,9 +411,4 @@ fn next_head(rows: &mut redb::Range<'_, &[u8], &[u8]>) -> Result<Option<HeadAt>,
         return Ok(Some(HeadAt { id, entry }));
     }
     Ok(None)
-}
-
-/// The file itself, with redb's lock on it.
-pub(crate) fn plain_opener() -> Opener {
-    Box::new(|builder, file| builder.create_with_backend(FileBackend::new(file)?))
 }

@@ -1,12 +1,18 @@
 //! The thread that makes writes durable, and what it shares with the store.
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kadmap_core::Ticket;
+use kadmap_core::{Ticket, Usage};
 
-use super::file::{DiskFile, Fault};
+use super::failure::Failure;
+use super::fault::Fault;
+use super::file::DiskFile;
 use super::layer::Layer;
+use super::open::mark_for_check;
+use super::tables::Written;
+use crate::StoreConfig;
 
 /// What the flusher calls after each flush.
 pub(crate) type Notify = Box<dyn Fn() + Send>;
@@ -23,6 +29,19 @@ pub(crate) struct Shared {
     /// A layer of this size does not wait for the interval.
     urgent_bytes: usize,
     unflushed_bytes_max: usize,
+    /// How long after a failure the disk is tried again for the first time.
+    retry_interval: Duration,
+}
+
+/// What the flusher does next.
+enum Work {
+    /// Write a layer.
+    Write(Arc<Layer>),
+    /// Open the file anew so that it can be read.
+    Reopen,
+    /// See whether the disk works again, and write a layer.
+    Retry(Arc<Layer>),
+    End,
 }
 
 /// The writes on their way.
@@ -30,13 +49,14 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     /// Takes writes.
     pub(crate) active: Layer,
-    /// Being written; older than `active`. Stays after a failed flush, so that it can still be read.
+    /// Being written; older than `active`. Stays after a failed flush: it is read on, and written once that works.
     pub(crate) flushing: Option<Arc<Layer>>,
-    /// Why no write is taken any more.
-    pub(crate) failed: Option<String>,
+    /// Why no write is taken at present.
+    pub(crate) failed: Option<Failure>,
     /// The ticket of the last layer that is on disk.
     pub(crate) flushed: Ticket,
     pub(crate) flushes: u64,
+    pub(crate) failures: u64,
     pub(crate) rows_written: u64,
     pub(crate) bytes_written: u64,
     closing: bool,
@@ -45,9 +65,10 @@ pub(crate) struct State {
 }
 
 impl Shared {
-    /// `flush_interval` is zero when each write waits for the disk.
-    pub(crate) fn new(flush_interval: Duration, unflushed_bytes_max: usize) -> Self {
-        let state = State { active: Layer { ticket: 1, ..Layer::default() }, ..State::default() };
+    /// For a store that holds so much; `flush_interval` is zero when each write waits for the disk.
+    pub(crate) fn new(usage: Usage, flush_interval: Duration, config: &StoreConfig) -> Self {
+        let unflushed_bytes_max = config.unflushed_bytes_max;
+        let state = State { active: Layer { ticket: 1, usage, ..Layer::default() }, ..State::default() };
         Self {
             state: Mutex::new(state),
             work: Condvar::new(),
@@ -55,6 +76,7 @@ impl Shared {
             flush_interval,
             urgent_bytes: unflushed_bytes_max / 2,
             unflushed_bytes_max,
+            retry_interval: config.disk_retry_interval,
         }
     }
 
@@ -92,22 +114,43 @@ impl Shared {
         }
     }
 
-    /// The next layer to write; sleeps while there is nothing to do. `None` to end.
-    fn next(&self) -> Option<Arc<Layer>> {
+    /// Takes note of a fault that a read met: no write is taken until the file has been opened anew.
+    pub(crate) fn fail_reading(&self, file: &DiskFile, fault: &Fault) {
+        let mut state = self.lock();
+        if state.fail(file.path(), fault, self.retry_interval) {
+            // What has been read is as it was confirmed: there is nothing to check but whether it can be read again.
+            state.failed.iter_mut().for_each(Failure::trust_the_file);
+            state.failed.iter_mut().for_each(Failure::reopen);
+            self.wake(&mut state);
+        }
+    }
+
+    /// What to do next; sleeps while there is nothing.
+    fn next(&self) -> Work {
         let mut state = self.lock();
         loop {
-            let wait = match state.active.since {
-                _ if state.failed.is_some() && state.closing => return None,
-                _ if state.failed.is_some() => None,
-                None if state.closing => return None,
-                None => None,
-                Some(since) => {
-                    let due = since + self.flush_interval;
-                    let left = due.saturating_duration_since(Instant::now());
-                    if left.is_zero() || state.closing || state.active.bytes >= self.urgent_bytes {
-                        return Some(state.begin());
+            let closing = state.closing;
+            let wait = if let Some(failure) = &mut state.failed {
+                if !closing && failure.take_reopen() {
+                    return Work::Reopen;
+                }
+                match failure.left(Instant::now()) {
+                    // One last attempt: what is in memory only is lost otherwise.
+                    Some(left) if left.is_zero() || closing => return Work::Retry(state.pending()),
+                    None if closing => return Work::End,
+                    left => left,
+                }
+            } else {
+                match state.active.since {
+                    None if closing => return Work::End,
+                    None => None,
+                    Some(since) => {
+                        let left = (since + self.flush_interval).saturating_duration_since(Instant::now());
+                        if left.is_zero() || closing || state.active.bytes >= self.urgent_bytes {
+                            return Work::Write(state.begin());
+                        }
+                        Some(left)
                     }
-                    Some(left)
                 }
             };
             state.asleep = true;
@@ -121,41 +164,91 @@ impl Shared {
 
     /// Writes layers until told to end.
     pub(crate) fn run(&self, file: &DiskFile, notify: &Notify) {
-        while let Some(layer) = self.next() {
-            let outcome = file.commit(&layer);
-            let mut state = self.lock();
-            match outcome {
-                Ok(written) => {
-                    state.flushing = None;
-                    state.flushed = layer.ticket;
-                    state.flushes += 1;
-                    state.rows_written += written.rows;
-                    state.bytes_written += written.bytes;
+        loop {
+            match self.next() {
+                Work::Write(layer) => self.settle(file, &layer, file.commit(&layer)),
+                Work::Retry(layer) => {
+                    let mode = self.lock().failed.as_ref().map(Failure::mode).unwrap_or_default();
+                    match file.reopen_to_write(mode, layer.bytes) {
+                        Ok(()) => self.settle(file, &layer, file.commit(&layer)),
+                        // It is read on as before.
+                        Err(fault) => self.fail_again(file, &fault),
+                    }
+                    let state = self.lock();
+                    if state.closing && state.failed.is_some() {
+                        return;
+                    }
                 }
-                Err(fault) => {
-                    state.fail(&fault);
-                    drop(state);
-                    // redb refuses to read on after an error; opened anew it serves what is on disk.
-                    if let Fault::Io(_) = fault
-                        && let Err(again) = file.reopen()
-                    {
+                // redb refuses to read on after an error; opened anew it serves what is on disk.
+                Work::Reopen => {
+                    if let Err(again) = file.reopen_to_read() {
                         tracing::error!(reason = again.reason(), "the records cannot be read any more");
                     }
                 }
+                Work::End => return,
             }
             self.done.notify_all();
             notify();
         }
     }
+
+    /// Takes note of how the attempt to write a layer ended.
+    fn settle(&self, file: &DiskFile, layer: &Layer, outcome: Result<Written, Fault>) {
+        let mut state = self.lock();
+        match outcome {
+            Ok(written) => {
+                state.flushing = None;
+                state.flushed = layer.ticket;
+                state.flushes += 1;
+                state.rows_written += written.rows;
+                state.bytes_written += written.bytes;
+                if state.failed.take().is_some() {
+                    tracing::info!("the disk works again: writes are taken");
+                }
+            }
+            Err(fault) => {
+                if matches!(fault, Fault::Damaged(_)) {
+                    mark_for_check(file.path());
+                }
+                if let Some(failure) = &mut state.failed {
+                    failure.again(file.path(), &fault);
+                } else {
+                    state.fail(file.path(), &fault, self.retry_interval);
+                }
+                state.failed.iter_mut().for_each(Failure::reopen);
+            }
+        }
+    }
+
+    /// Takes note that the disk still refuses.
+    fn fail_again(&self, file: &DiskFile, fault: &Fault) {
+        let mut state = self.lock();
+        state.failed.iter_mut().for_each(|failure| failure.again(file.path(), fault));
+        if matches!(fault, Fault::Damaged(_)) {
+            mark_for_check(file.path());
+        }
+    }
 }
 
 impl State {
-    /// No write is taken from here on.
-    pub(crate) fn fail(&mut self, fault: &Fault) {
-        if self.failed.is_none() {
-            tracing::error!(reason = fault.reason(), "the disk failed: no write is acknowledged any more");
-            self.failed = Some(fault.reason().to_owned());
+    /// No write is taken from here on; tells whether any was until now.
+    fn fail(&mut self, path: &Path, fault: &Fault, retry_interval: Duration) -> bool {
+        if self.failed.is_some() {
+            return false;
         }
+        let failure = Failure::new(path, fault, retry_interval);
+        tracing::error!("{}; until then nothing is acknowledged", failure.reason());
+        self.failures += 1;
+        self.failed = Some(failure);
+        true
+    }
+
+    /// The layer to write first once the disk works again.
+    fn pending(&mut self) -> Arc<Layer> {
+        if let Some(layer) = &self.flushing {
+            return Arc::clone(layer);
+        }
+        self.begin()
     }
 
     fn begin(&mut self) -> Arc<Layer> {

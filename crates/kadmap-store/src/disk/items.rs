@@ -7,7 +7,8 @@ use std::iter::Peekable;
 use kadmap_core::{Item, ItemId, ItemPage, ItemRange, RecordId, Stamp};
 
 use super::codec::{Table, open, part_key, parts_prefix, read_part};
-use super::file::{BadRow, DiskFile, Fault};
+use super::fault::Fault;
+use super::file::{BadRow, DiskFile};
 use super::layer::{Layer, Pending};
 use crate::part::Part;
 

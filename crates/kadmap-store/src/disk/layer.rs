@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use kadmap_core::{Base, Item, ItemId, RecordId, Ticket, Usage, base_death_ms, item_death_ms};
+use kadmap_core::{Base, Item, ItemId, RecordId, Ticket, Usage, base_due_ms, item_due_ms};
 
 use super::codec::{Stored, Table};
 use crate::part::{Death, Part};
@@ -101,40 +101,52 @@ impl Layer {
     }
 
     /// Takes in a change of a record whose entry was `before`.
-    pub(crate) fn apply(&mut self, id: &RecordId, before: Option<Entry>, change: Change) {
+    pub(crate) fn apply(&mut self, id: &RecordId, before: Option<Entry>, change: Change, grace_ms: u64) {
         let pending = self.records.entry(id.clone()).or_default();
         self.bytes += ROW_BYTES + id.name.len();
         if let Some(base) = change.base {
-            let old = before.and_then(|entry| entry.base_death_ms());
-            mark(&mut self.deaths, id, Part::Base, old, base_death_ms(&base));
+            let old = before.and_then(|entry| entry.base_due_ms(grace_ms));
+            mark(&mut self.deaths, id, Part::Base, old, base_due_ms(&base, grace_ms));
             self.bytes += base.bytes();
             pending.base = Some(Some(base));
         }
         for item in change.removed {
-            mark(&mut self.deaths, id, Part::Item(item.id()), item_death_ms(&item), None);
+            mark(&mut self.deaths, id, Part::Item(item.id()), item_due_ms(&item, grace_ms), None);
             self.bytes += ROW_BYTES;
             pending.items.insert(item.id(), None);
         }
         for item in change.added {
-            mark(&mut self.deaths, id, Part::Item(item.id()), None, item_death_ms(&item));
+            mark(&mut self.deaths, id, Part::Item(item.id()), None, item_due_ms(&item, grace_ms));
             self.bytes += ROW_BYTES + item.bytes();
             pending.items.insert(item.id(), Some(item));
         }
         pending.entry = Some(change.entry);
     }
 
-    /// Drops one part; `entry` is what remains, `None` when nothing does.
-    pub(crate) fn drop_part(&mut self, death: Death, entry: Option<Entry>) {
+    /// Puts `new` in the place of a part, due at the time that comes with it, or nothing; `entry` is what the record is
+    /// then, `None` when nothing is left of it.
+    pub(crate) fn age(&mut self, death: Death, new: Option<(Stored, Option<u64>)>, entry: Option<Entry>) {
         let pending = self.records.entry(death.id.clone()).or_default();
-        match &death.part {
-            Part::Base => pending.base = Some(None),
-            Part::Item(item) => {
-                pending.items.insert(item.clone(), None);
-            }
+        let (new, due) = new.unzip();
+        match (&death.part, new) {
+            (Part::Base, Some(Stored::Base(base))) => pending.base = Some(Some(base)),
+            (Part::Base, _) => pending.base = Some(None),
+            (Part::Item(id), Some(Stored::Item(item))) => drop(pending.items.insert(id.clone(), Some(item))),
+            (Part::Item(id), _) => drop(pending.items.insert(id.clone(), None)),
         }
         pending.entry = entry;
         self.bytes += 2 * ROW_BYTES;
-        self.deaths.insert(death, false);
+        self.strike(death, due.flatten());
+    }
+
+    /// Takes a death out of the index, or enters it at another time.
+    pub(crate) fn strike(&mut self, death: Death, due_ms: Option<u64>) {
+        if let Some(at_ms) = due_ms {
+            self.deaths.insert(Death { at_ms, ..death.clone() }, true);
+        }
+        if due_ms != Some(death.at_ms) {
+            self.deaths.insert(death, false);
+        }
     }
 
     /// Drops a record with these parts.

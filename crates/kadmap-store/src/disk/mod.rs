@@ -1,6 +1,10 @@
 //! Records in a file that survives crashes.
 
+mod backend;
 mod codec;
+mod expiry;
+mod failure;
+mod fault;
 mod file;
 mod flusher;
 mod head_cache;
@@ -8,9 +12,11 @@ mod items;
 mod layer;
 mod open;
 mod reader;
+mod room;
+mod scrub;
 mod tables;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,15 +24,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kadmap_core::{
-    Base, Head, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
-    Ticket, Usage, base_death_ms, item_death_ms,
+    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Scrubbed, Stamp,
+    StoreError, Ticket, Usage,
 };
 
-use crate::part::{Death, Part, parts_max};
+use crate::part::Part;
 use crate::plan::{Change, Entry, plan};
 use crate::{Durability, StoreConfig};
+use backend::{Opener, plain_opener};
 use codec::{Stored, Table, open_part, parts_prefix, read_part};
-use file::{BadRow, DiskFile, Opener, Raw, plain_opener};
+use failure::Failure;
+use file::{BadRow, DiskFile, Raw};
 use flusher::{Notify, Shared};
 use head_cache::HeadCache;
 use items::Layers;
@@ -44,8 +52,12 @@ const STRAY_BYTES_MAX: usize = 4_096;
 /// the disk, and calls the notifier after each so that [`flushed`](RecordStore::flushed) can be looked at.
 /// It does nothing at rest.
 ///
-/// When the disk fails, merges return [`StoreError::Failed`] from then on and tickets stand still, while reads go
-/// on as far as the disk allows; a restart tries anew.
+/// When the disk fails or is full, merges return [`StoreError::Failed`] and tickets stand still, while reads go on as
+/// far as the disk allows.
+/// The file is then opened anew, checked from end to end, and tried again after
+/// [`disk_retry_interval`](StoreConfig::disk_retry_interval) and then ever longer, up to 30 s; what was in memory is
+/// written first, and its tickets are reached.
+/// Only when the file turns out to be damaged it takes a restart.
 /// A row that does not match its checksum takes its record out of the store, see [`StoreError::Damaged`].
 /// Panics of the storage library are caught, so the program must not be built with `panic = "abort"`.
 ///
@@ -78,6 +90,10 @@ pub struct RedbStore {
     usage: Usage,
     config: StoreConfig,
     damaged_records: u64,
+    /// Where the next step of the scrub begins.
+    scrubbed_to: Option<RecordId>,
+    /// Damaged records that were met where nobody could be told.
+    untold: Vec<RecordId>,
     _lock: File,
 }
 
@@ -106,6 +122,8 @@ pub struct Opened {
 pub struct Counters {
     /// Flushes that succeeded.
     pub flushes: u64,
+    /// Times the disk failed after it had worked.
+    pub failures: u64,
     /// Rows they wrote.
     pub rows_written: u64,
     /// Bytes of keys and rows they wrote, before the library's own overhead.
@@ -144,7 +162,7 @@ impl RedbStore {
             Durability::Replicated => config.flush_interval,
             Durability::Synced => Duration::ZERO,
         };
-        let shared = Arc::new(Shared::new(interval, config.unflushed_bytes_max));
+        let shared = Arc::new(Shared::new(opened.usage, interval, &config));
         let file = Arc::new(opened.file);
         let (for_thread, its_file) = (Arc::clone(&shared), Arc::clone(&file));
         let flusher = std::thread::Builder::new()
@@ -159,6 +177,8 @@ impl RedbStore {
             usage: opened.usage,
             config,
             damaged_records: 0,
+            scrubbed_to: Some(scrub::somewhere()),
+            untold: Vec::new(),
             _lock: opened.lock,
         };
         Ok(Opened { store, set_aside: opened.set_aside })
@@ -177,6 +197,7 @@ impl RedbStore {
         let state = self.shared.lock();
         Counters {
             flushes: state.flushes,
+            failures: state.failures,
             rows_written: state.rows_written,
             bytes_written: state.bytes_written,
             damaged_records: self.damaged_records,
@@ -188,8 +209,8 @@ impl RedbStore {
         self.shared.close();
         let joined = flusher.join();
         let closed = self.file.close();
-        if let Some(reason) = self.shared.lock().failed.take() {
-            return Err(StoreError::Failed { reason });
+        if let Some(failure) = self.shared.lock().failed.take() {
+            return Err(StoreError::Failed { reason: failure.reason().to_owned() });
         }
         if joined.is_err() {
             return Err(StoreError::Failed { reason: "the notifier of the store panicked".into() });
@@ -231,13 +252,14 @@ impl RedbStore {
         let unflushed = self.reader().unflushed_parts(id);
         let rows = self.file.rows(id).map_err(|fault| self.reader().failed(&fault))?;
         let prefix = parts_prefix(id);
+        let due_ms = |stored: &Stored| expiry::due_ms(stored, self.config.tombstone_grace_ms);
         let mut parts: BTreeMap<Part, Option<u64>> = BTreeMap::new();
         let mut strays = Vec::new();
         for Raw { table, key, row } in rows {
             let part =
                 (table == Table::Parts).then(|| key.strip_prefix(prefix.as_slice()).and_then(read_part));
             if let Some(Some(part)) = &part {
-                parts.insert(part.clone(), open_part(&key, part, &row).as_ref().and_then(death_ms));
+                parts.insert(part.clone(), open_part(&key, part, &row).as_ref().and_then(due_ms));
             }
             if keep || part == Some(None) {
                 let kept = keep.then(|| row[..row.len().min(STRAY_BYTES_MAX)].to_vec());
@@ -245,58 +267,53 @@ impl RedbStore {
             }
         }
         let unflushed = unflushed.parts.into_iter();
-        parts.extend(unflushed.map(|(part, stored)| (part, stored.as_ref().and_then(death_ms))));
-        self.cache.set(id, None);
-        if keep || known.is_some() {
-            self.usage.records = self.usage.records.saturating_sub(1);
-        }
-        let bytes = known.map_or(0, |entry| entry.bytes(id));
-        self.usage.bytes = self.usage.bytes.saturating_sub(bytes);
-        self.write(|layer| {
+        parts.extend(unflushed.map(|(part, stored)| (part, stored.as_ref().and_then(due_ms))));
+        let mut usage = self.usage;
+        usage.records = usage.records.saturating_sub(u64::from(keep || known.is_some()));
+        usage.bytes = usage.bytes.saturating_sub(known.map_or(0, |entry| entry.bytes(id)));
+        self.write(usage, |layer| {
             layer.strays.extend(strays);
             layer.drop_record(id, parts.into_iter().collect());
         })?;
+        self.cache.set(id, None);
         Ok(())
     }
 
-    /// Puts something into the layer that takes writes; gives the ticket it will be durable with.
-    fn write(&self, change: impl FnOnce(&mut layer::Layer)) -> Result<Option<Ticket>, StoreError> {
+    /// Puts something into the layer that takes writes, after which the store holds `usage`; gives the ticket it will
+    /// be durable with.
+    fn write(
+        &mut self,
+        usage: Usage,
+        change: impl FnOnce(&mut layer::Layer),
+    ) -> Result<Option<Ticket>, StoreError> {
         let mut state = self.shared.lock_with_room();
-        if let Some(reason) = &state.failed {
-            return Err(StoreError::Failed { reason: reason.clone() });
-        }
+        taken(state.failed.as_ref())?;
         let (was_empty, bytes_before) = (state.active.is_empty(), state.active.bytes);
-        state.active.touch(self.usage);
+        state.active.touch(usage);
         change(&mut state.active);
         let ticket = state.active.ticket;
         self.shared.wrote(&mut state, was_empty, bytes_before);
+        drop(state);
+        self.usage = usage;
         Ok((self.config.durability == Durability::Synced).then_some(ticket))
     }
 
     fn apply(&mut self, id: &RecordId, before: Option<Entry>, change: Change) -> Result<Merged, StoreError> {
         let entry = change.entry;
-        let usage = self.usage;
-        self.usage.records += u64::from(before.is_none());
+        let mut usage = self.usage;
+        usage.records += u64::from(before.is_none());
         let bytes_before = before.map_or(0, |entry| entry.bytes(id));
-        self.usage.bytes = self.usage.bytes.saturating_sub(bytes_before) + entry.bytes(id);
-        match self.write(|layer| layer.apply(id, before, change)) {
-            Ok(ticket) => {
-                self.cache.set(id, Some(entry));
-                Ok(Merged { head: entry.head, changed: true, ticket })
-            }
-            Err(error) => {
-                self.usage = usage;
-                Err(error)
-            }
-        }
+        usage.bytes = usage.bytes.saturating_sub(bytes_before) + entry.bytes(id);
+        let grace_ms = self.config.tombstone_grace_ms;
+        let ticket = self.write(usage, |layer| layer.apply(id, before, change, grace_ms))?;
+        self.cache.set(id, Some(entry));
+        Ok(Merged { head: entry.head, changed: true, ticket })
     }
 
     /// What a merge that changed nothing answers: what it repeats may still be on its way to the disk.
     fn unchanged(&self, id: &RecordId, head: Head) -> Result<Merged, StoreError> {
         let state = self.shared.lock();
-        if let Some(reason) = &state.failed {
-            return Err(StoreError::Failed { reason: reason.clone() });
-        }
+        taken(state.failed.as_ref())?;
         let ticket = if state.active.records.contains_key(id) {
             Some(state.active.ticket)
         } else {
@@ -306,79 +323,11 @@ impl RedbStore {
         let ticket = ticket.filter(|_| self.config.durability == Durability::Synced);
         Ok(Merged { head, changed: false, ticket })
     }
-
-    /// The deaths up to a time, in order, and the rows among them that are not what was written.
-    fn due(&self, cut_ms: u64, limit: usize) -> Result<(Vec<Death>, Vec<Vec<u8>>), StoreError> {
-        // Copied, because the layers have to be looked at before the file.
-        let mut unflushed = BTreeMap::new();
-        {
-            let state = self.shared.lock();
-            let layers = state.flushing.as_deref().into_iter().chain([&state.active]);
-            for layer in layers {
-                let due = layer.deaths.iter().take_while(|(death, _)| death.at_ms <= cut_ms);
-                unflushed.extend(due.map(|(death, stands)| (death.clone(), *stands)));
-            }
-        }
-        let struck = unflushed.values().filter(|stands| !**stands).count();
-        let rows = self.file.deaths(cut_ms, limit.saturating_add(struck));
-        let mut bad = Vec::new();
-        let mut due = BTreeSet::new();
-        for row in rows.map_err(|fault| self.reader().failed(&fault))? {
-            match row {
-                Ok(death) => due.extend([death]),
-                Err(key) => bad.push(key),
-            }
-        }
-        for (death, stands) in unflushed {
-            match stands {
-                true => due.insert(death),
-                false => due.remove(&death),
-            };
-        }
-        Ok((due.into_iter().take(limit).collect(), bad))
-    }
-
-    /// Drops one part if it died by `cut_ms`, and its death in any case; tells whether the part went.
-    fn drop_part(&mut self, death: Death, cut_ms: u64) -> Result<bool, StoreError> {
-        let Some(before) = self.entry(&death.id)? else { return self.strike(death) };
-        let mut after = before;
-        match &death.part {
-            Part::Base if before.base_death_ms().is_some_and(|at| at <= cut_ms) => after.replace_base(None),
-            Part::Base => return self.strike(death),
-            Part::Item(item) => {
-                let item = self.reader().item(&death.id, item);
-                let item = self.or_set_aside(&death.id, item)?;
-                let Some(item) = item.filter(|item| item_death_ms(item).is_some_and(|at| at <= cut_ms))
-                else {
-                    return self.strike(death);
-                };
-                after.head.item_removed(&item);
-            }
-        }
-        let id = death.id.clone();
-        let after = Some(after).filter(|entry| !entry.is_empty());
-        self.usage.records = self.usage.records.saturating_sub(u64::from(after.is_none()));
-        let bytes_after = after.map_or(0, |entry| entry.bytes(&id));
-        self.usage.bytes = self.usage.bytes.saturating_sub(before.bytes(&id)) + bytes_after;
-        self.write(|layer| layer.drop_part(death, after))?;
-        self.cache.set(&id, after);
-        Ok(true)
-    }
-
-    /// Takes a death that has no part any more out of the index.
-    fn strike(&self, death: Death) -> Result<bool, StoreError> {
-        self.write(|layer| {
-            layer.deaths.insert(death, false);
-        })?;
-        Ok(false)
-    }
 }
 
-fn death_ms(stored: &Stored) -> Option<u64> {
-    match stored {
-        Stored::Base(base) => base_death_ms(base),
-        Stored::Item(item) => item_death_ms(item),
-    }
+/// Whether writes are taken.
+fn taken(failed: Option<&Failure>) -> Result<(), StoreError> {
+    failed.map_or(Ok(()), |failure| Err(StoreError::Failed { reason: failure.reason().to_owned() }))
 }
 
 impl RecordStore for RedbStore {
@@ -422,6 +371,14 @@ impl RecordStore for RedbStore {
         self.or_set_aside(id, page.map_err(|BadRow| StoreError::Damaged))
     }
 
+    fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        if self.entry(id)?.is_none() {
+            return Ok(None);
+        }
+        let item = self.reader().item(id, item);
+        self.or_set_aside(id, item)
+    }
+
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {
         let entry = self.entry(id)?;
         let change = plan(entry, delta, &mut RecordParts { reader: self.reader(), id });
@@ -436,42 +393,16 @@ impl RecordStore for RedbStore {
     }
 
     fn heads(&mut self, after: Option<&RecordId>, limit: usize) -> Result<Vec<(RecordId, Head)>, StoreError> {
-        let scan = {
-            let state = self.shared.lock();
-            let older = state.flushing.as_ref().map(|layer| &layer.records);
-            self.file.heads(after, limit, &state.active.records, older)
-        };
-        let scan = scan.map_err(|fault| self.reader().failed(&fault))?;
-        for id in scan.bad {
-            // When nothing can be written the row stays, and is left out again next time.
-            if let Err(error) = self.set_aside(&id) {
-                tracing::debug!(%error, "a damaged record cannot be set aside");
-            }
-        }
+        let scan = self.scan(after, limit)?;
         Ok(scan.heads.into_iter().map(|(id, entry)| (id, entry.head)).collect())
     }
 
     fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
-        let Some(cut_ms) = unix_ms.checked_sub(self.config.tombstone_grace_ms) else { return Ok(Vec::new()) };
-        let (due, bad) = self.due(cut_ms, parts_max(limit))?;
-        if !bad.is_empty() {
-            let stray = |key| Stray { table: Table::Deaths, key, keep: None };
-            self.write(|layer| layer.strays.extend(bad.into_iter().map(stray)))?;
-        }
-        let mut touched = BTreeSet::new();
-        for death in due {
-            if touched.len() == limit && !touched.contains(&death.id) {
-                break;
-            }
-            let id = death.id.clone();
-            match self.drop_part(death, cut_ms) {
-                Ok(false) => {}
-                // What is damaged has been set aside.
-                Ok(true) | Err(StoreError::Damaged) => touched.extend([id]),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(touched.into_iter().collect())
+        self.age_parts(unix_ms, limit)
+    }
+
+    fn scrub(&mut self, records_max: usize) -> Result<Scrubbed, StoreError> {
+        self.scrub_some(records_max)
     }
 
     fn flushed(&self) -> Ticket {

@@ -8,7 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use kadmap_core::Usage;
 use thiserror::Error;
 
-use super::file::{DiskFile, Fault, Mode, Opener};
+use super::backend::Opener;
+use super::fault::Fault;
+use super::file::{DiskFile, Mode};
 use super::tables::FORMAT;
 
 const FILE_NAME: &str = "records.redb";
@@ -111,7 +113,7 @@ pub(crate) fn open_folder(
                     return Err(OpenError::NewerFormat { path, found, supported: FORMAT });
                 }
                 Err(Fault::InUse) => return Err(OpenError::InUse { path: folder.to_owned() }),
-                Err(Fault::Io(reason)) => return Err(OpenError::Disk { path, reason }),
+                Err(Fault::Io { reason, .. }) => return Err(OpenError::Disk { path, reason }),
                 Err(Fault::Damaged(reason)) => {
                     let aside = move_aside(&path).map_err(unusable)?;
                     tracing::error!(reason, aside = %aside.display(), "the records are damaged: set aside");

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use kadmap_core::{Base, Item, ItemId, Record, RecordId, Stamp, StoreError};
 
 use super::codec::Stored;
-use super::file::{BadRow, DiskFile, Fault};
+use super::fault::Fault;
+use super::file::{BadRow, DiskFile};
 use super::flusher::Shared;
 use super::layer::{Pending, Unflushed};
 use super::open::mark_for_check;
@@ -98,20 +99,14 @@ impl Reader<'_> {
         read.map_err(|fault| self.failed(&fault))?.map_err(|BadRow| StoreError::Damaged)
     }
 
-    /// Takes note that the file itself failed: nothing is acknowledged from here on.
+    /// Takes note that the file itself failed: nothing is acknowledged until it works again.
     pub(crate) fn failed(&self, fault: &Fault) -> StoreError {
-        let first = {
-            let mut state = self.shared.lock();
-            let first = state.failed.is_none();
-            state.fail(fault);
-            first
-        };
         if matches!(fault, Fault::Damaged(_)) {
             mark_for_check(self.file.path());
-        } else if first && let Err(again) = self.file.reopen() {
-            tracing::error!(reason = again.reason(), "the records cannot be read any more");
         }
-        StoreError::Failed { reason: fault.reason().to_owned() }
+        self.shared.fail_reading(self.file, fault);
+        let path = self.file.path().display();
+        StoreError::Failed { reason: format!("cannot read '{path}': {}; {}", fault.reason(), fault.remedy()) }
     }
 }
 

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kadmap_core::wire;
-use kadmap_core::{Action, Contact, Event, Node, Now, ReadOptions};
+use kadmap_core::{Action, Consistency, Contact, Event, Node, Now, ReadOptions, RecordId};
 use kadmap_store::AnyStore;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Sleep;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::command::Command;
 use super::contacts_file::ContactsFile;
 use super::join::{Join, JoinPlan, Step};
 use super::later_joins::LaterJoins;
+use super::scrub::{RECORDS_PER_STEP, ScrubPace};
+use super::storage_word::StorageWord;
 use super::waiters::{Delivered, Waiter, Waiters};
 use crate::Status;
 use crate::error::StartError;
@@ -41,6 +43,8 @@ pub(crate) struct Parts {
     /// Told once the node serves, or why it cannot.
     pub(crate) ready: oneshot::Sender<Result<(), StartError>>,
     pub(crate) guard: Option<GuardHandle>,
+    /// How long one pass over the stored records takes, if they are on a disk.
+    pub(crate) scrub_period: Option<Duration>,
     /// The zero of the node's monotonic clock.
     pub(crate) start: Instant,
 }
@@ -79,6 +83,8 @@ pub(crate) struct Driver {
     alarm_at: Option<Instant>,
     save_contacts_at: Instant,
     frames_malformed: u64,
+    storage_word: StorageWord,
+    scrub: ScrubPace,
 }
 
 /// Why the loop woke up.
@@ -111,6 +117,8 @@ impl Driver {
             alarm_at: None,
             save_contacts_at: now + SAVE_CONTACTS_INTERVAL,
             frames_malformed: 0,
+            storage_word: StorageWord::default(),
+            scrub: ScrubPace::new(parts.scrub_period, now),
         }
     }
 
@@ -167,6 +175,7 @@ impl Driver {
             self.node.handle_timeout(now);
         }
         let at = Instant::now();
+        self.scrub(at);
         if at >= self.save_contacts_at {
             self.save_contacts();
             self.save_contacts_at = at + SAVE_CONTACTS_INTERVAL;
@@ -379,18 +388,31 @@ impl Driver {
                 }
             }
             Event::Left { handed_over } => self.left(handed_over),
-            Event::Damaged { record } => {
-                let name = String::from_utf8_lossy(&record.name).into_owned();
-                warn!("the stored record '{name}' was damaged; fetching it again from the swarm");
-                // A read repairs every replica that lacks something, this node included.
-                let now = self.now();
-                self.node.read(now, record, ReadOptions::default());
-            }
-            Event::StorageFailed { reason } => {
-                error!("storage failed, writes are refused until a restart: {reason}");
-            }
+            Event::Damaged { record } => self.fetch_again(record),
+            Event::StorageFailed { reason } => self.storage_word.failed(Instant::now(), reason),
             other => debug!("unclaimed outcome: {other:?}"),
         }
+    }
+
+    /// Reads some of what is stored, if it is time to.
+    fn scrub(&mut self, at: Instant) {
+        if !matches!(self.stage, Stage::Member) || !self.scrub.take_due(at, self.node.usage().records) {
+            return;
+        }
+        // A store that fails reports itself with what it refuses.
+        let scrubbed = self.node.scrub(RECORDS_PER_STEP);
+        scrubbed.damaged.into_iter().for_each(|record| self.fetch_again(record));
+    }
+
+    /// Brings a record that was damaged here back from the swarm.
+    fn fetch_again(&mut self, record: RecordId) {
+        let name = String::from_utf8_lossy(&record.name).into_owned();
+        warn!("the stored record '{name}' was damaged; fetching it again from the swarm");
+        // A read repairs every replica that lacks something, this node included; every replica has to be asked, for
+        // those that answer first may lack it too.
+        let options = ReadOptions { consistency: Some(Consistency::All), ..ReadOptions::default() };
+        let now = self.now();
+        self.node.read(now, record, options);
     }
 
     fn status(&self, now: Now) -> Status {
@@ -445,7 +467,9 @@ impl Driver {
             Stage::Leaving { until, .. } => Some(*until),
             _ => None,
         };
-        let Some(at) = node.into_iter().chain(stage).chain(self.later_joins.next_timer()).min() else {
+        let scrub = self.scrub.next().filter(|_| matches!(self.stage, Stage::Member));
+        let own = stage.into_iter().chain(scrub).chain(self.later_joins.next_timer());
+        let Some(at) = node.into_iter().chain(own).min() else {
             return;
         };
         if self.alarm_at.is_none_or(|set| at < set) {

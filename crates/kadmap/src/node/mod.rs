@@ -8,6 +8,8 @@ mod driver;
 mod join;
 mod later_joins;
 mod news;
+mod scrub;
+mod storage_word;
 mod waiters;
 
 pub(crate) use command::{Answer, Command, ScanPage};

@@ -114,7 +114,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     }
 
     fn send_copy(&mut self, now: Now, to: Contact<A>, id: RecordId) {
-        let Ok((_, delta)) = self.load_here(&id) else { return };
+        let Ok((_, delta)) = self.load_here(now, &id) else { return };
         if delta.is_empty() {
             return;
         }

@@ -307,7 +307,7 @@ impl<A: Address> Watch<A> {
             slot.dirty = false;
             self.fetched_last = Some(contact.id);
             if contact.id == env.own {
-                match env.load_here(&self.record) {
+                match env.load_here(now, &self.record) {
                     Ok((version, record)) => self.on_found(now, &contact.id, version, record),
                     Err(_) => self.drop_slot(env, now, &contact.id, true),
                 }
