@@ -78,3 +78,14 @@ fn who_announces_is_told_until_it_withdraws() {
     nodes[2].run(&["append", "list", "4"]).ok();
     nodes[1].run(&["providers", "list"]).fails(6, &["'list' holds a list, not announcements"]);
 }
+
+#[test]
+fn a_record_that_comes_near_its_limit_is_warned_of() {
+    const MIB: usize = 1024 * 1024;
+    let node = Node::start(&["--value-bytes-max", "60MiB"]);
+    let put = node.run_with(&["put", "large", "-", "--raw", "--json"], &vec![7; 54 * MIB]).ok();
+    assert_eq!(put.json()["record_bytes_max"], 64 * MIB);
+    assert!(put.stderr.contains("has used 84% of what it may have: trim it"), "{}", put.stderr);
+    let small = node.run(&["put", "small", "1", "--json"]).ok();
+    assert_eq!(small.stderr, "");
+}

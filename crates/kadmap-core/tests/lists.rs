@@ -318,3 +318,27 @@ fn a_removal_from_a_clock_that_is_ahead_and_a_trim_that_is_none_are_refused() {
     assert!(matches!(answer, Response::Refused(Refusal::Rejected { .. })), "{answer:?}");
     assert_eq!(items(&mut network, 2, "list"), ["1"]);
 }
+
+#[test]
+fn an_append_that_was_stamped_again_is_read_once_even_where_what_stood_in_its_way_is_unknown() {
+    let mut network = swarm(36, 20, &Config::default());
+    append(&mut network, 0, "list", "0");
+    network.settle();
+    // A floor ahead of the others' clocks that only one node has heard of.
+    let others: Vec<_> = (1..20).collect();
+    network.cut(&[0], &others);
+    let unix_ms = network.with(0, |_, now| now.unix_ms);
+    let options = WriteOptions { consistency: Some(Consistency::One), ..WriteOptions::default() };
+    let floor = Change::Trim { up_to: Stamp::before_ms(unix_ms + 5_000) };
+    write(&mut network, 0, "list", floor, options).unwrap();
+    network.run_for(Duration::from_secs(1));
+    network.heal();
+    // The other nodes take the append, then the one that has the floor has it stamped again.
+    let all = WriteOptions { consistency: Some(Consistency::All), ..WriteOptions::default() };
+    write(&mut network, 1, "list", Change::Append { payload: text("1") }, all).unwrap();
+    network.cut(&[0], &others);
+    for node in 1..20 {
+        let items = items(&mut network, node, "list");
+        assert_eq!(items.iter().filter(|item| *item == "1").count(), 1, "node {node}: {items:?}");
+    }
+}

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use kadmap_core::{Base, Codec, Item, Key, Payload, Record, RecordId, RecordStore, Shape, Stamp, StoreError};
+use kadmap_core::{
+    Base, Codec, Item, ItemRange, Key, Payload, Record, RecordId, RecordStore, Shape, Stamp, StoreError,
+};
 use kadmap_store::{RedbStore, StoreConfig};
 
 const FILE: &str = "records.redb";
@@ -79,6 +81,14 @@ fn read_all(folder: &Path, expected: &Expected, seen: &mut Seen) -> RedbStore {
         }
     }
     for (id, record) in expected {
+        match store.items(id, &ItemRange::default()) {
+            Ok(page) => {
+                let is_right = |item: &Item| record.item(&item.id()) == Some(item);
+                assert!(page.items.iter().all(is_right), "a wrong item");
+            }
+            Err(StoreError::Damaged) => seen.damaged += 1,
+            Err(StoreError::Failed { .. } | StoreError::Rejected { .. }) => seen.failed += 1,
+        }
         match store.load(id) {
             Ok(Some(found)) => {
                 assert_eq!(&found, record, "a wrong value");

@@ -230,6 +230,7 @@ impl Dht {
     }
 
     /// Drops the oldest of the list under a name; one small message whatever is dropped.
+    /// To keep the last so many costs reading these.
     ///
     /// The elements of a list that was put go together, with the first appended item that goes or when just the appended
     /// ones are to stay.

@@ -2,7 +2,7 @@
 
 use super::env::{Env, LARGE_BYTES, Large};
 use super::expiry::expiry_ms;
-use crate::record::{Head, Item, ItemPage, ItemRange, OVERHEAD_BYTES, Record, Shape};
+use crate::record::{Base, Head, Item, ItemPage, ItemRange, OVERHEAD_BYTES, Record, Shape};
 use crate::store::{RecordId, RecordStore, StoreError};
 use crate::wire::{Items, Page, PutMode, Refusal, RequestId, Response, Want};
 use crate::{Address, NodeId, Now};
@@ -122,8 +122,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
 /// Whether a list may be trimmed so: whatever is above the new floor stays, and what is newer than it wins.
 pub(super) fn check_trim(now: Now, delta: &Record, head: &Head) -> Result<(), Refusal> {
     let wanted = Shape::List;
-    let floor = delta.base().filter(|base| base.shape == wanted && delta.items().len() == 0);
-    if floor.is_none() {
+    let is_floor = |base: &Base| base.shape == wanted && base.payload.is_some();
+    if !delta.base().is_some_and(is_floor) || delta.items().len() > 0 {
         return Err(Refusal::Rejected { reason: "a trim is a list and nothing else".to_owned() });
     }
     match head.shape(now.unix_ms) {

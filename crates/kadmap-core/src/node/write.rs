@@ -35,6 +35,8 @@ pub(super) struct Write<A: Address> {
     options: WriteOptions,
     consistency: Consistency,
     stamp: Stamp,
+    /// Stamps that an append had before; copies under them may have been taken somewhere.
+    former: Vec<Stamp>,
     delta: Record,
     /// First, for a write with a condition: what is there now.
     guard: Option<Box<Read<A>>>,
@@ -72,6 +74,7 @@ impl<A: Address> Write<A> {
             options,
             consistency,
             stamp,
+            former: Vec::new(),
             delta,
             finder: Some(finder),
             replicas: None,
@@ -265,8 +268,14 @@ impl<A: Address> Write<A> {
         self.restamps += 1;
         env.counters.restamps += 1;
         env.clock.observe(newest);
+        if matches!(self.change, Change::Append { .. }) {
+            self.former.push(self.stamp);
+        }
         self.stamp = env.clock.stamp(now.unix_ms);
         self.delta = delta_of(&self.change, &self.options, self.stamp);
+        // Whoever has not heard of what stood in the way would show the item under both stamps.
+        let removed = |former: &Stamp| Item::removed(*former, self.stamp.unix_ms()).into();
+        self.former.iter().map(removed).for_each(|removal| _ = self.delta.merge(removal));
         replicas.start_over();
     }
 
