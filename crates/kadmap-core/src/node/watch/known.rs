@@ -144,19 +144,23 @@ impl Known {
             kept.for_each(|(field, stamp)| toggle_item(&mut version, *stamp, Some(field)));
         }
         let mut fields: BTreeMap<&Bytes, Stamp> = BTreeMap::new();
+        let mut appended = BTreeSet::new();
         for part in parts {
             let Part::Item(item) = part else { continue };
             if item.stamp <= base || self.covers(part) {
                 continue;
             }
             match &item.field {
-                None => toggle_item(&mut version, item.stamp, None),
+                None => {
+                    appended.insert(item.stamp);
+                }
                 Some(field) => {
                     let newest = fields.entry(field).or_default();
                     *newest = item.stamp.max(*newest);
                 }
             }
         }
+        appended.into_iter().for_each(|stamp| toggle_item(&mut version, stamp, None));
         for (field, stamp) in fields {
             if let Some(old) = self.fields.get(field).filter(|old| **old > base) {
                 toggle_item(&mut version, *old, Some(field));
