@@ -41,9 +41,11 @@ from kadmap._kadmap import (
 )
 from kadmap._keys import Key, Name
 from kadmap._results import ABSENT, Introduction, Reading
+from kadmap._watch import Change, Watch
 
 __all__ = [
     "ABSENT",
+    "Change",
     "Conflict",
     "DHT",
     "ForkedError",
@@ -71,6 +73,7 @@ __all__ = [
     "TooFewAcks",
     "TooFewAnswers",
     "TooLarge",
+    "Watch",
     "WrongShape",
     "__version__",
 ]
