@@ -68,7 +68,7 @@ pub(super) struct Watch<A: Address> {
     known: Known,
     pending: Pending,
     /// The state to tell first, as far as it is known.
-    first: Record,
+    first: Option<Box<Record>>,
     /// A replica whose whole record is on its way, and since when.
     fetching: Option<(NodeId, RequestId, Instant)>,
     fetched_last: Option<NodeId>,
@@ -104,7 +104,7 @@ impl<A: Address> Watch<A> {
             refused: Vec::new(),
             known: Known::default(),
             pending: Pending::default(),
-            first: Record::default(),
+            first: None,
             fetching: None,
             fetched_last: None,
             fetch_after: now.instant,
@@ -263,7 +263,7 @@ impl<A: Address> Watch<A> {
             for part in Part::all_of(delta.clone()) {
                 self.known.take(&part);
             }
-            self.first.merge(delta);
+            self.first.get_or_insert_default().merge(delta);
             return;
         }
         for part in Part::all_of(delta) {
@@ -334,7 +334,7 @@ impl<A: Address> Watch<A> {
         if is_first {
             env.events.push_back(Event::Watching { operation: self.id, result: Ok(()) });
         }
-        let first = std::mem::take(&mut self.first);
+        let first = self.first.take().map_or_else(Record::default, |first| *first);
         env.observe(now, first.newest());
         // What is over by now is not part of that state, and nobody was told that it was there.
         while self.known.pop_expired(now.unix_ms).is_some() {}
