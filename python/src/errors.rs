@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 
 use kadmap::{
-    AnnounceError, GetError, ListError, NodeId, PutError, ReadError, Refusal, StartError, Stopped, WriteError,
+    AnnounceError, BeginWatchError, GetError, ListError, NodeId, PutError, ReadError, Refusal, StartError,
+    Stopped, WatchError, WriteError,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -265,6 +266,21 @@ pub(crate) fn of_get(py: Python<'_>, error: GetError) -> PyErr {
             })
         }
         GetError::Stopped(error) => of_stopped(error),
+        _ => Raised::GetError.error(text),
+    }
+}
+
+/// The exception for a watch that did not begin.
+pub(crate) fn of_watch(py: Python<'_>, error: WatchError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        WatchError::Begin(BeginWatchError::TooFewReplicas { replicas, need }) => {
+            Raised::TooFewAnswers.with(py, text, |exception| {
+                exception.setattr("answers", replicas)?;
+                exception.setattr("need", need)
+            })
+        }
+        WatchError::Stopped(error) => of_stopped(error),
         _ => Raised::GetError.error(text),
     }
 }

@@ -28,6 +28,7 @@ mod start;
 mod storage;
 mod value;
 mod wait;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -46,6 +47,7 @@ mod _kadmap {
         queue::Queue,
         results::{Hop, Lookup, Peer, PutResult, Reading, Status},
         scan::Scan,
+        watch::Watch,
     };
 
     #[pymodule_init]

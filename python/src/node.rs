@@ -22,7 +22,7 @@ use crate::scan::Scan;
 use crate::settings::{Options, seconds, tuned};
 use crate::start::{Settings, Start};
 use crate::wait::block_at_most;
-use crate::{lists, place, value};
+use crate::{lists, place, value, watch};
 
 /// How long a stop waits for the socket to be closed: it takes milliseconds, unless the user's own code is in the way.
 const STOP_WAIT: Duration = Duration::from_secs(1);
@@ -417,6 +417,26 @@ impl Node {
         let dht = running.dht.clone();
         let providers = tuned!(options, dht.providers(name));
         Way::new(queue, token)?.run(py, &running.runtime, providers.into_future())
+    }
+
+    /// Begins to watch a name.
+    #[pyo3(signature = (name, *, place=None, initial=true, timeout=None, queue=None, token=0))]
+    fn watch(
+        &self,
+        py: Python<'_>,
+        name: Vec<u8>,
+        place: Option<&Bound<'_, PyAny>>,
+        initial: bool,
+        timeout: Option<f64>,
+        queue: Option<&Bound<'_, Queue>>,
+        token: u64,
+    ) -> PyResult<Py<PyAny>> {
+        let running = self.0.here()?;
+        let (dht, runtime) = (running.dht.clone(), Arc::clone(&running.runtime));
+        let place = place.map(place::of_python).transpose()?;
+        let timeout = timeout.map(|timeout| seconds("timeout", timeout)).transpose()?;
+        let begun = watch::begin(dht, runtime, name, place, initial, timeout);
+        Way::new(queue, token)?.run(py, &running.runtime, begun)
     }
 
     /// The names of the records that this node holds itself.

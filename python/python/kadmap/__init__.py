@@ -44,10 +44,12 @@ from kadmap._kadmap import (
 from kadmap._keys import Key, Name
 from kadmap._lists import ListItem, Provider, RecordSizeWarning
 from kadmap._results import ABSENT, Introduction, Reading
+from kadmap._watch import Change, Watch
 
 __all__ = [
     "ABSENT",
     "Announcement",
+    "Change",
     "Conflict",
     "DHT",
     "ForkedError",
@@ -79,6 +81,7 @@ __all__ = [
     "TooFewAcks",
     "TooFewAnswers",
     "TooLarge",
+    "Watch",
     "WrongShape",
     "__version__",
 ]

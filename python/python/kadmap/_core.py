@@ -14,6 +14,7 @@ from kadmap._hash import place_of
 from kadmap._kadmap import Announcement as RawAnnouncement
 from kadmap._kadmap import Conflict, Lookup, Node, Peer, PutResult, Status
 from kadmap._kadmap import Reading as RawReading
+from kadmap._kadmap import Watch as RawWatch
 from kadmap._keys import Key
 from kadmap._lists import ListItem, Moment, Provider, RawItem, RecordSizeWarning, list_item, milliseconds, provider
 from kadmap._log import logger
@@ -152,6 +153,10 @@ class Core:
             return raw.value is not None
 
         return Call(self.node.get, (_keys.encode(key),), self._options(key, None, None), finish)
+
+    def watch(self, key: Key, initial: bool, timeout: Seconds) -> Call[RawWatch]:
+        options = {"place": self.place(key), "initial": initial, "timeout": timeout}
+        return Call(self.node.watch, (_keys.encode(key),), options, as_is)
 
     def names(self) -> Call[list[Key]]:
         return Call(self.node.names, (), {}, _decoded)

@@ -19,6 +19,7 @@ from kadmap._results import Introduction, Reading
 from kadmap._settings import Consistency, DataDir, Durability, Pki, Settings
 from kadmap._views import Items, Values
 from kadmap._wait import run
+from kadmap._watch import Watch
 
 T = TypeVar("T")
 
@@ -553,6 +554,27 @@ class DHT(Handle, MutableMapping[Key, Any]):
         next_page = self._core.pages()
         while (page := run(next_page())) is not None:
             yield from page
+
+    def watch(self, key: Key, *, initial: bool = True, timeout: Optional[float] = None) -> Watch:
+        """The changes of a key as they happen, pushed by the nodes that hold it: what is there now, then each write once.
+
+        Iterating blocks until there is a change, and ends when the watch or the DHT is closed; see `Watch`.
+
+        >>> dht["colour"] = "red"
+        >>> with dht.watch("colour") as changes:
+        ...     dht["colour"] = "blue"
+        ...     [change.value for change in (next(changes), next(changes))]
+        ['red', 'blue']
+
+        Args:
+            key: The key.
+            initial: Whether the first change tells what is there now.
+            timeout: How many seconds to try to begin; a watch that has begun goes on until it is closed.
+
+        Raises:
+            TooFewAnswers: Fewer nodes than needed agreed in time to tell of changes.
+        """
+        return Watch(run(self._core.watch(key, initial, timeout)))
 
     def names_at(self, place: int) -> list[Key]:
         """The keys of the whole swarm that live at exactly this place; see `place` and `hash_function`.

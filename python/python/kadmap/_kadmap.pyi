@@ -29,6 +29,7 @@ __all__ = [
     "Reading",
     "Status",
     "Scan",
+    "Watch",
     "__version__",
     "KadmapError",
     "StartError",
@@ -520,6 +521,29 @@ class Node:
         queue: Queue,
         token: int = 0,
     ) -> Operation: ...
+    # Begins to watch a name.
+    @overload
+    def watch(
+        self,
+        name: bytes,
+        *,
+        place: _Place | None = None,
+        initial: bool = True,
+        timeout: float | None = None,
+        queue: None = None,
+        token: int = 0,
+    ) -> Watch: ...
+    @overload
+    def watch(
+        self,
+        name: bytes,
+        *,
+        place: _Place | None = None,
+        initial: bool = True,
+        timeout: float | None = None,
+        queue: Queue,
+        token: int = 0,
+    ) -> Operation: ...
     # The names of the whole swarm, page by page.
     def scan(self) -> Scan: ...
     # At once, without a hand-over or a goodbye; whatever is under way ends with Stopped.
@@ -557,6 +581,27 @@ class Scan:
         queue: Queue,
         token: int = 0,
     ) -> Operation: ...
+
+# The changes of one name, until it is closed or the node has stopped.
+@final
+class Watch:
+    # (kind, value, field, stamp, lagged); ("idle",) when none comes in time; None at the end.
+    @overload
+    def next(
+        self,
+        timeout: float | None = None,
+        queue: None = None,
+        token: int = 0,
+    ) -> tuple[str, _Value | None, str | None, str | None, bool] | tuple[str] | None: ...
+    @overload
+    def next(
+        self,
+        timeout: float | None,
+        queue: Queue,
+        token: int = 0,
+    ) -> Operation: ...
+    # Ends whoever waits for the next change; idempotent.
+    def close(self) -> None: ...
 
 # A write that was acknowledged; ids are hexadecimal.
 @final

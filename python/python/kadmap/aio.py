@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Optional, TypeVar, Union
 
 from kadmap._addresses import DEFAULT_PORT, Address
+from kadmap._aio_watch import Watch
 from kadmap._call import Call, Steps, as_is
 from kadmap._filter import Guard
 from kadmap._handle import JOIN_TIMEOUT_S, LEAVE_TIMEOUT_S, Handle
@@ -343,6 +344,18 @@ class DHT(Handle):
         while (page := await self._run(next_page())) is not None:
             for key in page:
                 yield key
+
+    def watch(self, key: Key, *, initial: bool = True, timeout: Optional[float] = None) -> Watch:
+        """`async for change in dht.watch(key)`: the changes of a key as they happen; see `kadmap.DHT.watch`.
+
+        >>> async def main():
+        ...     async with aio.DHT("127.0.0.1", 0) as dht, dht.watch("colour") as changes:
+        ...         await dht.set("colour", "red")
+        ...         return [(await anext(changes)).kind for _ in range(2)]
+        >>> asyncio.run(main())
+        ['state', 'put']
+        """
+        return Watch(self._run, self._core.watch(key, initial, timeout))
 
     async def names_at(self, place: int) -> list[Key]:
         """The keys of the whole swarm that live at exactly this place; see `place` and `hash_function`."""

@@ -1,39 +1,44 @@
 //! The bounded way of news from the node's task to whoever watches.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use kadmap_core::{News, OVERHEAD_BYTES, Record};
-use tokio::sync::mpsc;
 
 /// News that wait for one watch at most: a second of a thousand changes.
 const NEWS_MAX: usize = 1024;
 /// Bytes in them at most, unless it is only one: eight of the largest values.
 const NEWS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// How much waits.
+/// What waits, and for whom. A channel would do, but takes a kilobyte for each of maybe 10,000 watches.
 #[derive(Debug, Default)]
-struct Load {
-    count: AtomicUsize,
-    bytes: AtomicUsize,
+struct State {
+    queue: VecDeque<News>,
+    bytes: usize,
     /// Whether something could not be queued, so that the watch is paused.
-    lagging: AtomicBool,
+    lagging: bool,
+    waker: Option<Waker>,
+    is_sender_gone: bool,
+    is_receiver_gone: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared(Mutex<State>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The node's end.
-pub(crate) struct NewsSender {
-    // Boxed because the channel keeps room for 32 at a time, for each of maybe 10,000 watches.
-    queue: mpsc::UnboundedSender<Box<News>>,
-    load: Arc<Load>,
-}
+#[derive(Debug)]
+pub(crate) struct NewsSender(Arc<Shared>);
 
 /// The watch's end.
 #[derive(Debug)]
-pub(crate) struct NewsReceiver {
-    queue: mpsc::UnboundedReceiver<Box<News>>,
-    load: Arc<Load>,
-}
+pub(crate) struct NewsReceiver(Arc<Shared>);
 
 /// What became of news.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,43 +52,75 @@ pub(super) enum Sent {
 
 /// A queue of news.
 pub(crate) fn queue() -> (NewsSender, NewsReceiver) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let load = Arc::new(Load::default());
-    (NewsSender { queue: sender, load: Arc::clone(&load) }, NewsReceiver { queue: receiver, load })
+    let shared = Arc::new(Shared::default());
+    (NewsSender(Arc::clone(&shared)), NewsReceiver(shared))
 }
 
 impl NewsSender {
     pub(super) fn send(&self, news: News) -> Sent {
-        let load = &self.load;
-        let (count, held) = (load.count.load(Ordering::Acquire), load.bytes.load(Ordering::Acquire));
-        if load.lagging.load(Ordering::Acquire) {
-            return Sent::Full;
+        let mut state = self.0.lock();
+        if state.is_receiver_gone {
+            return Sent::Abandoned;
         }
         let bytes = bytes_of(&news);
-        if count >= NEWS_MAX || (count > 0 && held + bytes > NEWS_BYTES_MAX) {
-            load.lagging.store(true, Ordering::Release);
+        let is_full = state.queue.len() >= NEWS_MAX
+            || (!state.queue.is_empty() && state.bytes + bytes > NEWS_BYTES_MAX);
+        state.lagging |= is_full;
+        if state.lagging {
             return Sent::Full;
         }
-        load.count.fetch_add(1, Ordering::AcqRel);
-        load.bytes.fetch_add(bytes, Ordering::AcqRel);
-        if self.queue.send(Box::new(news)).is_ok() { Sent::Queued } else { Sent::Abandoned }
+        state.bytes += bytes;
+        state.queue.push_back(news);
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        Sent::Queued
+    }
+}
+
+impl Drop for NewsSender {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_sender_gone = true;
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 
 impl NewsReceiver {
     /// The next news; `None` when there will be no more.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<News>> {
-        let news = std::task::ready!(self.queue.poll_recv(context));
-        Poll::Ready(news.map(|news| {
-            self.load.count.fetch_sub(1, Ordering::AcqRel);
-            self.load.bytes.fetch_sub(bytes_of(&news), Ordering::AcqRel);
-            *news
-        }))
+        let mut state = self.0.lock();
+        let Some(news) = state.queue.pop_front() else {
+            if state.is_sender_gone {
+                return Poll::Ready(None);
+            }
+            state.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        };
+        state.bytes -= bytes_of(&news);
+        if state.queue.is_empty() {
+            state.queue = VecDeque::new();
+        }
+        Poll::Ready(Some(news))
     }
 
     /// Whether news were left out after all that was queued; told once.
     pub(crate) fn take_lagging(&self) -> bool {
-        self.load.count.load(Ordering::Acquire) == 0 && self.load.lagging.swap(false, Ordering::AcqRel)
+        let mut state = self.0.lock();
+        state.queue.is_empty() && std::mem::take(&mut state.lagging)
+    }
+}
+
+impl Drop for NewsReceiver {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_receiver_gone = true;
+        let queue = std::mem::take(&mut state.queue);
+        drop(state);
+        // Outside the lock: values may be large.
+        drop(queue);
     }
 }
 
@@ -104,7 +141,6 @@ fn bytes_of(news: &News) -> usize {
 mod tests {
     use super::*;
     use kadmap_core::{Base, Codec, Payload, Shape, Stamp};
-    use std::task::Waker;
 
     fn news(bytes: usize) -> News {
         let payload = Some(Payload::new(Codec::Bytes, vec![0; bytes]));
@@ -132,6 +168,16 @@ mod tests {
             assert!(receiver.take_lagging() && !receiver.take_lagging());
             assert_eq!(sender.send(news(bytes)), Sent::Queued);
         }
+    }
+
+    #[test]
+    fn what_was_queued_is_told_before_the_end() {
+        let (sender, mut receiver) = queue();
+        sender.send(news(1));
+        drop(sender);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(receiver.poll(&mut context), Poll::Ready(Some(_))));
+        assert!(matches!(receiver.poll(&mut context), Poll::Ready(None)));
     }
 
     #[test]

@@ -134,7 +134,17 @@ impl Known {
         if *at_ms > unix_ms {
             return None;
         }
-        self.deaths.pop_first().map(|(_, _, id)| id)
+        let (_, stamp, id) = self.deaths.pop_first()?;
+        if let Some(ItemId::Appended(_)) = &id
+            && let Ok(place) = self.appended.binary_search(&stamp)
+        {
+            // The replicas drop it within seconds, and without a word: every one knows when.
+            let mut version = self.version;
+            self.toggle_appended(&mut version, stamp);
+            self.version = version;
+            self.appended.remove(place);
+        }
+        Some(id)
     }
 
     /// When something expires next, in milliseconds since 1970.

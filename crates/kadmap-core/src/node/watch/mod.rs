@@ -7,6 +7,7 @@
 //! missed shows as a gap in a replica's numbers, or as a version that what was heard does not explain; then the whole
 //! record is fetched from that replica, one fetch at a time.
 
+mod fetch;
 mod known;
 mod pending;
 mod replicas;
@@ -19,9 +20,9 @@ use super::finder::Finder;
 use super::signal::{Signal, SignalKind};
 use super::watches::Errand;
 use crate::operation::{Event, News, OperationId, WatchError, WatchOptions};
-use crate::record::{Record, Version};
+use crate::record::Record;
 use crate::store::{RecordId, RecordStore};
-use crate::wire::{Changed, Get, Request, RequestId, Response, Want};
+use crate::wire::{Changed, RequestId, Response};
 use crate::{Address, Instant, NodeId, Now};
 use known::{Known, Part};
 use pending::Pending;
@@ -34,9 +35,6 @@ const PROBE_AFTER: Duration = Duration::from_millis(100);
 const PROBE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long a change is waited for that is missing before one that was heard: longer than a replica repeats it.
 const GAP_PATIENCE: Duration = Duration::from_millis(500);
-/// How long a replica may hold something unexplained while enough others do not, before its record is fetched:
-/// most often it is being repaired.
-const STRAGGLER_PATIENCE: Duration = Duration::from_secs(1);
 /// Changes that wait at most; beyond it they are forgotten and the record is fetched.
 const PENDING_MAX: usize = 4096;
 
@@ -70,7 +68,7 @@ pub(super) struct Watch<A: Address> {
     known: Known,
     pending: Pending,
     /// The state to tell first, as far as it is known.
-    first: Record,
+    first: Option<Box<Record>>,
     /// A replica whose whole record is on its way, and since when.
     fetching: Option<(NodeId, RequestId, Instant)>,
     fetched_last: Option<NodeId>,
@@ -106,7 +104,7 @@ impl<A: Address> Watch<A> {
             refused: Vec::new(),
             known: Known::default(),
             pending: Pending::default(),
-            first: Record::default(),
+            first: None,
             fetching: None,
             fetched_last: None,
             fetch_after: now.instant,
@@ -265,7 +263,7 @@ impl<A: Address> Watch<A> {
             for part in Part::all_of(delta.clone()) {
                 self.known.take(&part);
             }
-            self.first.merge(delta);
+            self.first.get_or_insert_default().merge(delta);
             return;
         }
         for part in Part::all_of(delta) {
@@ -295,111 +293,6 @@ impl<A: Address> Watch<A> {
                 }
             }
         }
-    }
-
-    /// Sees which replicas hold nothing unheard, and fetches the record of one that does.
-    fn sync<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
-        loop {
-            self.sync_equals();
-            let Some(index) = self.next_to_fetch(now) else { return };
-            let slot = &mut self.slots[index];
-            let (contact, key, name) = (slot.contact(), self.record.key, self.record.name.clone());
-            slot.dirty = false;
-            self.fetched_last = Some(contact.id);
-            if contact.id == env.own {
-                match env.load_here(now, &self.record) {
-                    Ok((version, record)) => self.on_found(now, &contact.id, version, record),
-                    Err(_) => self.drop_slot(env, now, &contact.id, true),
-                }
-            } else {
-                let get = Request::Get(Get { key, name, want: Want::Record });
-                let request = env.request(now, contact, get, super::requests::Owner::Operation(self.id));
-                self.fetching = Some((contact.id, request, now.instant));
-                return;
-            }
-        }
-    }
-
-    /// Replicas that hold just what was heard, or nothing, hold nothing unheard.
-    fn sync_equals(&mut self) {
-        let is_open = |slot: &Slot<A>| slot.subscribed && !slot.synced;
-        if !self.slots.iter().any(is_open) {
-            return;
-        }
-        let heard = self.known.version_with(self.pending.iter().map(|waiting| &waiting.part));
-        for slot in self.slots.iter_mut().filter(|slot| is_open(slot)) {
-            if slot.version == heard {
-                slot.sync();
-                self.pending.iter_mut().for_each(|waiting| waiting.confirmed |= slot.bit());
-            } else if slot.version.is_absent() {
-                slot.sync();
-            }
-        }
-    }
-
-    /// The replica whose record is to be fetched now: those take turns that hold something unheard.
-    fn next_to_fetch(&mut self, now: Now) -> Option<usize> {
-        let open = |slot: &Slot<A>| slot.subscribed && !slot.synced;
-        if !self.slots.iter().any(open) {
-            self.straggler_at = None;
-            return None;
-        }
-        let synced = self.slots.iter().filter(|slot| slot.synced).count();
-        let straggler_at = *self.straggler_at.get_or_insert(now.instant + STRAGGLER_PATIENCE);
-        let is_urgent =
-            synced < self.need_now() || self.probe_wait > PROBE_AFTER || straggler_at <= now.instant;
-        let may = self.stage != Stage::Muted && self.fetching.is_none() && self.fetch_after <= now.instant;
-        if !is_urgent || !may {
-            return None;
-        }
-        let last = self.fetched_last.map_or(0, |last| self.index_of(&last) + 1);
-        let turns = (last..self.slots.len()).chain(0..last.min(self.slots.len()));
-        turns.into_iter().find(|&index| open(&self.slots[index]))
-    }
-
-    fn on_fetch<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, signal: Signal<A>) {
-        let Some((id, _, since)) = self.fetching else { return };
-        let (version, record) = match signal.kind {
-            SignalKind::Answer { response: Response::Found(found), .. } => (found.version, found.record),
-            SignalKind::Answer { response: Response::Summary(summary), .. }
-                if summary.version.is_absent() =>
-            {
-                (Version::ABSENT, Record::default())
-            }
-            SignalKind::Slow | SignalKind::Lost | SignalKind::Durable { .. } => return,
-            SignalKind::Answer { .. } | SignalKind::Silent => {
-                self.fetching = None;
-                self.drop_slot(env, now, &id, true);
-                return self.reselect(env, now);
-            }
-        };
-        self.fetching = None;
-        if self.stage == Stage::Telling {
-            self.fetch_after = now.instant + now.instant.since(since);
-        }
-        if self.stage != Stage::Muted {
-            self.on_found(now, &id, version, record);
-        }
-    }
-
-    /// Takes in the whole record of a replica.
-    fn on_found(&mut self, now: Now, from: &NodeId, version: Version, record: Record) {
-        self.hear(now, record.clone());
-        let mut holders = 0;
-        for slot in &mut self.slots {
-            let is_equal = slot.subscribed && slot.version == version;
-            let is_it = slot.is(from);
-            if is_it || is_equal {
-                holders |= slot.bit();
-            }
-            if slot.subscribed && (is_equal || (is_it && !slot.dirty)) {
-                slot.sync();
-                let bit = slot.bit();
-                self.pending.iter_mut().for_each(|waiting| waiting.confirmed |= waiting.said & bit);
-            }
-        }
-        let held = self.pending.iter_mut().filter(|waiting| waiting.part.is_in(&record));
-        held.for_each(|waiting| waiting.confirmed |= holders);
     }
 
     fn tell<S>(&mut self, env: &mut Env<S, A>, now: Now) {
@@ -441,7 +334,7 @@ impl<A: Address> Watch<A> {
         if is_first {
             env.events.push_back(Event::Watching { operation: self.id, result: Ok(()) });
         }
-        let first = std::mem::take(&mut self.first);
+        let first = self.first.take().map_or_else(Record::default, |first| *first);
         env.observe(now, first.newest());
         // What is over by now is not part of that state, and nobody was told that it was there.
         while self.known.pop_expired(now.unix_ms).is_some() {}
