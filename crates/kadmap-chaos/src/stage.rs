@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kadmap::{Dht, Key};
+use kadmap::{Consistency, Dht, Key};
 
 use crate::checker::{Holding, Verdict, convergence, judge};
 use crate::client::Client;
@@ -26,6 +26,9 @@ const PATIENCE_WITHOUT_REPAIR: Duration = Duration::from_secs(4);
 /// What such a kadmap lacks.
 const NO_REPAIR: &str = "this kadmap has no repair by differences (its 'run' has no --repair-interval), so a replica that missed \
                          a copy stays without; it was waited for 4 s";
+/// What its clients do instead of reading from a quorum.
+const ASKING_ALL: &str =
+    "without repair by differences replicas stay apart after a cut; the reads at the end asked all replicas";
 /// How long a client may take to join: far beyond what it takes on a loaded machine.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -166,6 +169,20 @@ impl Stage {
             self.figure("keys_whose_replicas_differ_in_the_end", verdict.count("differing") as f64);
         }
         Ok(())
+    }
+
+    /// The same clients for the reads at the end. Where replicas differ for good they have to ask all of them, as the
+    /// simulator's partition does: it is all that such a kadmap promises after a cut.
+    pub(crate) fn final_readers(&mut self, seats: &[Seat]) -> Vec<Seat> {
+        if self.plan.repair_period.is_some() {
+            return seats.to_vec();
+        }
+        self.skip("reads of a quorum after nodes were cut off or frozen", ASKING_ALL);
+        let ask_all = |seat: &Seat| {
+            let client = seat.client.clone().with_consistency(Consistency::All);
+            Seat { client, lane: seat.lane.clone() }
+        };
+        seats.iter().map(ask_all).collect()
     }
 
     fn equality_patience(&self) -> Duration {

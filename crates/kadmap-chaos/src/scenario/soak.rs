@@ -77,7 +77,8 @@ fn play(stage: &mut Stage) -> Result<(), ChaosError> {
     stage.wait_converged(&keys)?;
     stage.recorder.settle();
     stage.progress.begin("reading all", keys.len() * seats.len());
-    read_all(&seats, &keys, stage.plan.seed)?;
+    let readers = stage.final_readers(&seats);
+    read_all(&readers, &keys, stage.plan.seed)?;
     stage.judge_convergence(&keys)?;
     stage.judge_history();
     judge_samples(stage, &samples);
