@@ -21,11 +21,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Keys that one node is asked about at a time.
 const ASKED_AT_A_TIME: usize = 32;
 /// How long replicas are waited for that a kadmap without repair by differences may never make equal: its hand-over
-/// begins within a second.
-const PATIENCE_WITHOUT_REPAIR: Duration = Duration::from_secs(4);
+/// begins within a second, its copies for those that fell silent within half a minute; a short run waits for the former.
+const PATIENCE_WITHOUT_REPAIR: Duration = Duration::from_secs(40);
+const PATIENCE_WITHOUT_REPAIR_SHORT: Duration = Duration::from_secs(4);
 /// What such a kadmap lacks.
-const NO_REPAIR: &str = "this kadmap has no repair by differences (its 'run' has no --repair-interval), so a replica that missed \
-                         a copy stays without; it was waited for 4 s";
+const NO_REPAIR: &str = "this kadmap has no repair by differences (its 'run' has no --repair-interval): a replica that \
+                         missed a copy stays without, so equal replicas are waited for a while and not asserted";
 /// What its clients do instead of reading from a quorum.
 const ASKING_ALL: &str =
     "without repair by differences replicas stay apart after a cut; the reads at the end asked all replicas";
@@ -186,7 +187,11 @@ impl Stage {
     }
 
     fn equality_patience(&self) -> Duration {
-        if self.plan.repair_period.is_some() { self.plan.patience } else { PATIENCE_WITHOUT_REPAIR }
+        match self.plan.repair_period {
+            Some(_) => self.plan.patience,
+            None if self.plan.short => PATIENCE_WITHOUT_REPAIR_SHORT,
+            None => PATIENCE_WITHOUT_REPAIR,
+        }
     }
 
     /// Lets all judges look at the history, and bounds what they call a breach by 0.

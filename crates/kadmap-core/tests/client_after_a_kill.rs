@@ -3,6 +3,8 @@
 //! Found by `kadmap-chaos half-killed --short` on real processes: in about half of the runs every get of a client took
 //! 306 ms, the whole of four attempts, for eight seconds after the kill.
 
+// This file uses its own part of it.
+#[allow(dead_code)]
 mod support;
 
 use std::time::Duration;
