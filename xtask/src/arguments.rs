@@ -6,9 +6,9 @@ usage: cargo xtask test [--long [--soak MINUTES]] [--only STEP]
        cargo xtask fix
 
 test   checks everything: fmt, clippy, doc, test, tidy, chaos; stops at the first failure
-       --long       then crash (a hundred crashes, two thousand flipped bits), chaos/long (every scenario of real
+       --long       then crash (a hundred crashes, two thousand flipped bits), chaos-long (every scenario of real
                     processes in full) and fuzz (a minute for each target)
-       --soak N     minutes that chaos/long soaks [10]
+       --soak N     minutes that chaos-long soaks [10]
        --only STEP  only this step, with its parts: 'test' is 'test' and 'test/doc'; long ones can be named too
 fix    formats the code";
 

@@ -38,7 +38,7 @@ pub(crate) fn long(root: &Path, soak_minutes: u32) -> Vec<Step> {
         .with("KADMAP_LONG_ROUNDS", LONG_ROUNDS)
         .with("KADMAP_LONG_FLIPS", LONG_FLIPS);
     let fuzzers = fuzz::targets(root).into_iter().map(|target| Step::fuzz(&target));
-    let chaos = Step::cargo("chaos/long", CHAOS).with("KADMAP_LONG_MINUTES", soak_minutes);
+    let chaos = Step::cargo("chaos-long", CHAOS).with("KADMAP_LONG_MINUTES", soak_minutes);
     [crashes, chaos].into_iter().chain(fuzzers).collect()
 }
 

@@ -25,6 +25,9 @@ pub(crate) struct Cli {
     /// Small sizes; bounds on time are only reported
     #[arg(long)]
     pub(crate) short: bool,
+    /// Call a read that is late a breach even while faults go on
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Processes to start with [default: the scenario's]
     #[arg(long)]
     pub(crate) nodes: Option<usize>,

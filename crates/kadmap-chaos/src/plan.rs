@@ -22,6 +22,8 @@ pub struct Plan {
     pub appends: u64,
     /// How long load goes on, where time is the point.
     pub span: Duration,
+    /// Whether a read that is late while faults go on is a breach too.
+    pub strict: bool,
     /// Whether bounds on time are only reported.
     pub short: bool,
     /// Time between two rounds of repair; `None` where this kadmap repairs nothing by the clock.

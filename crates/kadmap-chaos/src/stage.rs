@@ -49,7 +49,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(plan: Plan, swarm: Swarm, report: Report, progress: Progress) -> Self {
-        let recorder = Arc::new(Recorder::new());
+        let recorder = Arc::new(Recorder::new(plan.strict));
         let dice = Dice::new(plan.seed);
         Self { plan, swarm, recorder, progress, dice, report, clients: 0, auditor: None }
     }

@@ -5,8 +5,8 @@
 //! was never acknowledged) may be newer and is let pass. That is what `docs/guarantees.md` promises and all of it:
 //! two reads at the same moment may differ, and what was never acknowledged may come and go.
 //!
-//! Below the floor a read is *lost*; it is *stale* where nodes had been cut off or frozen before it and not all was
-//! settled yet, since others have stood in for them.
+//! Below the floor a read is *lost*; it is *stale* where something had been done to the swarm before it and not all was
+//! settled yet, since others stand in for nodes that are gone.
 
 use std::collections::HashMap;
 
@@ -120,7 +120,12 @@ mod tests {
     /// Of a history with a partition at its beginning.
     fn judged(operations: Vec<Operation>, settled_ns: u64) -> Verdict {
         let cut = Fault { fault: Fault::CUT.to_owned(), target: String::new(), at_ns: 0 };
-        register(&History { operations, settled_ns: Some(settled_ns), faults: vec![cut] })
+        register(&History {
+            operations,
+            settled_ns: Some(settled_ns),
+            faults: vec![cut],
+            excuses_nothing: false,
+        })
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::history::{History, Kind, Operation, Outcome, Seen};
 /// Judges the deletes of a history: `resurrected` is a breach.
 ///
 /// Something is resurrected when a read that was called after a delete was acknowledged shows what an older write wrote;
-/// it is only `still seen` where nodes had been cut off or frozen before the read and not all was settled yet. Older is what has a lower stamp, or what had ended before the delete was called.
+/// it is only `still seen` where something had been done to the swarm before the read and not all was settled yet. Older is what has a lower stamp, or what had ended before the delete was called.
 ///
 /// ```
 /// use kadmap_chaos::{History, Kind, Operation, Seen};
@@ -84,7 +84,12 @@ mod tests {
     /// Of a history with a partition at its beginning.
     fn judged(operations: Vec<Operation>) -> Verdict {
         let cut = Fault { fault: Fault::CUT.to_owned(), target: String::new(), at_ns: 0 };
-        resurrection(&History { operations, settled_ns: Some(100), faults: vec![cut] })
+        resurrection(&History {
+            operations,
+            settled_ns: Some(100),
+            faults: vec![cut],
+            excuses_nothing: false,
+        })
     }
 
     #[test]

@@ -15,7 +15,7 @@ struct Own {
 
 /// Judges what each client reads against its own acknowledged writes: `own write missing` is a breach.
 ///
-/// It is only `late` where nodes had been cut off or frozen before the read and not all was settled yet.
+/// It is only `late` where something had been done to the swarm before the read and not all was settled yet.
 /// Only the client's operations that had ended before the read was called count. Another's later write may be there
 /// instead; another's earlier one may not.
 ///

@@ -15,8 +15,9 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), next_op: AtomicU64::new(0), history: Mutex::default() }
+    pub(crate) fn new(excuses_nothing: bool) -> Self {
+        let history = Mutex::new(History { excuses_nothing, ..History::default() });
+        Self { start: Instant::now(), next_op: AtomicU64::new(0), history }
     }
 
     /// The time of the history's clock.

@@ -110,6 +110,7 @@ impl Scenario {
             appends,
             span,
             short,
+            strict: false,
             repair_period: Some(REPAIR_PERIOD),
             patience,
         }

@@ -69,6 +69,10 @@ fn play_round(stage: &mut Stage, round: usize, keys: &Arc<[String]>) -> Result<(
     stage.grow(victims.len())?;
     let handed_over = stage.wait_converged(keys)?;
     stage.figure(format!("round_{round}_seconds_until_new_ones_hold_all"), handed_over.as_secs_f64());
+    // All reads of this run come after such a wait: what one of them lacks is lost.
+    if round == 1 {
+        stage.recorder.settle();
+    }
     let live = stage.swarm.live();
     let readers = stage.clients(&[live[0], live[live.len() - 1]], 1)?;
     stage.progress.begin(format!("reading after round {round}"), keys.len() * readers.len());
