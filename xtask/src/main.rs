@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 fn test(root: &Path, options: &TestOptions) -> ExitCode {
     let mut steps = plan::test();
     if options.long || options.only.is_some() {
-        steps.extend(plan::long(root));
+        steps.extend(plan::long(root, options.soak_minutes));
     }
     if let Some(only) = &options.only {
         let known: Vec<_> = steps.iter().map(|step| step.name.clone()).collect();

@@ -5,6 +5,9 @@ use std::path::Path;
 use crate::fuzz;
 use crate::step::Step;
 
+/// The run of real processes, small unless a variable says how long it is to soak; not one of the tests above, which
+/// start no process that they could not do without.
+const CHAOS: &str = "test --workspace --test chaos -- --nocapture";
 /// Processes killed by the crash tests of `--long`.
 const LONG_ROUNDS: u32 = 100;
 /// Bits flipped by the damage test of `--long`.
@@ -24,17 +27,19 @@ pub(crate) fn test() -> Vec<Step> {
         Step::cargo("test", "test --workspace --lib --bins --tests --examples"),
         Step::cargo("test/doc", "test --workspace --doc"),
         Step::tidy(),
+        Step::cargo("chaos", CHAOS),
         Step::python(),
     ]
 }
 
-/// What `--long` adds.
-pub(crate) fn long(root: &Path) -> Vec<Step> {
+/// What `--long` adds; the soak of real processes takes so many minutes.
+pub(crate) fn long(root: &Path, soak_minutes: u32) -> Vec<Step> {
     let crashes = Step::cargo("crash", "test --workspace --test *crash* --test damage -- --nocapture")
         .with("KADMAP_LONG_ROUNDS", LONG_ROUNDS)
         .with("KADMAP_LONG_FLIPS", LONG_FLIPS);
     let fuzzers = fuzz::targets(root).into_iter().map(|target| Step::fuzz(&target));
-    std::iter::once(crashes).chain(fuzzers).collect()
+    let chaos = Step::cargo("chaos-long", CHAOS).with("KADMAP_LONG_MINUTES", soak_minutes);
+    [crashes, chaos].into_iter().chain(fuzzers).collect()
 }
 
 /// What makes the formatter content.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use kadmap_core::wire::{Empty, Names, Peers, Ping, Request, Response, StatusReport};
-use kadmap_core::{Contact, Key};
+use kadmap_core::wire::{Empty, Get, Names, Peers, Ping, Request, Response, StatusReport, Want};
+use kadmap_core::{Contact, Key, Version};
 
 use crate::error::RemoteError;
 use crate::{Dht, PeerInfo};
@@ -97,6 +97,28 @@ impl Remote {
     /// [`RemoteError`] when it does not answer.
     pub async fn keys_at(&self, place: Key) -> Result<Vec<Bytes>, RemoteError> {
         self.keys_between(place, place).await
+    }
+
+    /// The state of what it holds under a name, [`Version::ABSENT`] for nothing: whether replicas are equal is seen by
+    /// asking each of them.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let one = kadmap::Dht::builder().listen("127.0.0.1:0").spawn().await.unwrap();
+    /// let two = kadmap::Dht::builder().listen("127.0.0.1:0").join([one.address().to_string()]).spawn().await.unwrap();
+    /// let version = two.put("colour", "red").consistency(kadmap::Consistency::All).await.unwrap().version;
+    /// assert_eq!(two.remote(one.id(), one.address()).version("colour").await.unwrap(), version);
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// [`RemoteError`] when it does not answer, or cannot tell because its disk fails.
+    pub async fn version(&self, name: impl AsRef<[u8]>) -> Result<Version, RemoteError> {
+        let (key, name) = (self.dht.key_of(&name), Bytes::copy_from_slice(name.as_ref()));
+        match self.ask(Request::Get(Get { key, name, want: Want::Summary })).await? {
+            (Response::Summary(summary), _) => Ok(summary.version),
+            (other, _) => Err(unexpected(&other)),
+        }
     }
 
     async fn keys_between(&self, first: Key, to: Key) -> Result<Vec<Bytes>, RemoteError> {

@@ -5,13 +5,14 @@ use super::tree::Tree;
 use super::{Complaint, SourceFile};
 
 /// Each crate and those of ours that it may build on, tests included; each stands below those that name it.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("kadmap-core", &[]),
     ("kadmap-store", &["kadmap-core"]),
     ("kadmap-sim", &["kadmap-core", "kadmap-store"]),
     ("kadmap", &["kadmap-core", "kadmap-store"]),
     ("kadmap-bench", &["kadmap"]),
     ("kadmap-cli", &["kadmap", "kadmap-bench", "kadmap-sim"]),
+    ("kadmap-chaos", &["kadmap", "kadmap-cli"]),
     // The folder's name; the package is kadmap-python.
     ("python", &["kadmap-core", "kadmap-store", "kadmap", "kadmap-cli"]),
     ("xtask", &[]),

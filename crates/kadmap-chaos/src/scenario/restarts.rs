@@ -1,0 +1,153 @@
+//! D10: every process is restarted one by one, as an upgrade does, while clients go on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Needs, Scenario, Sides, Size};
+use crate::client::Client;
+use crate::dice::Dice;
+use crate::error::ChaosError;
+use crate::history::{Fault, Outcome, item};
+use crate::load::{StopFlag, begin, deal};
+use crate::stage::{Stage, key_names, read_all};
+
+/// Clients under load.
+const CLIENTS: usize = 4;
+/// Operations that each of them has on the way at a time while it prepares.
+const IN_FLIGHT: usize = 8;
+/// One operation of so many is a put, the others are gets.
+const PUT_EVERY: usize = 10;
+/// Time between two operations of one client.
+const PACE: Duration = Duration::from_millis(2);
+/// Operations that the clients come to between the beginnings of two restarts, or there would be no load to speak of.
+const OPERATIONS_BETWEEN: usize = 200;
+/// Nodes that are restarted with no load, to see what a return costs by itself.
+const IDLE_RESTARTS: usize = 3;
+/// How long the traffic of a swarm at rest is counted, to take it away.
+const REST: Duration = Duration::from_secs(5);
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "restarts",
+    bar: "D10",
+    about: "every process is stopped and started again with its disk, one by one, under load; no get fails twice",
+    short: Size { nodes: 8, keys: 100, replication: 5, appends: 0, span: Duration::ZERO },
+    full: Size { nodes: 24, keys: 5_000, replication: 8, appends: 0, span: Duration::ZERO },
+    needs: Needs { disks: true, sides: Sides::TwoIfAllowed },
+    play,
+};
+
+/// What one client came to.
+#[derive(Debug, Default, Clone, Copy)]
+struct Tally {
+    gets: u64,
+    retried: u64,
+    failed_twice: u64,
+    puts: u64,
+    puts_failed: u64,
+}
+
+fn play(stage: &mut Stage) -> Result<(), ChaosError> {
+    let nodes = stage.grow(stage.plan.nodes)?;
+    let seats = stage.clients(&nodes[..CLIENTS], 1)?;
+    let keys: Arc<[String]> = key_names("value", stage.plan.keys).into();
+    stage.progress.begin("putting values", keys.len());
+    let names = keys.clone();
+    deal(&seats, IN_FLIGHT, keys.len(), move |client, number| {
+        let names = names.clone();
+        async move {
+            client.put(&names[number], number as u64).await;
+        }
+    })?;
+    stage.wait_converged(&keys)?;
+    measure_idle(stage, &nodes)?;
+
+    stage.progress.begin("restarting one by one under load", nodes.len());
+    let load = begin(&seats, 1, |client, _, stop| work(client, stop, keys.clone(), stage.plan.seed));
+    let start = Instant::now();
+    for node in &nodes {
+        let before = stage.recorder.operations();
+        restart(stage, *node)?;
+        stage.progress.step();
+        stage.wait_until("clients go on after a restart", stage.plan.patience, |stage| {
+            Ok(stage.recorder.operations() >= before + OPERATIONS_BETWEEN)
+        })?;
+    }
+    stage.figure("seconds_for_all_restarts", start.elapsed().as_secs_f64());
+    let tallies = load.stop()?;
+    let sum = |of: fn(&Tally) -> u64| tallies.iter().map(of).sum::<u64>() as f64;
+    stage.figure("gets", sum(|tally| tally.gets));
+    stage.figure("gets_retried", sum(|tally| tally.retried));
+    stage.figure("puts", sum(|tally| tally.puts));
+    stage.figure("puts_not_acknowledged", sum(|tally| tally.puts_failed));
+    stage.at_most("gets that failed with one retry", sum(|tally| tally.failed_twice), 0.0);
+    let converged = stage.wait_converged(&keys)?;
+    stage.figure("seconds_until_equal_after", converged.as_secs_f64());
+    stage.recorder.settle();
+    stage.progress.begin("reading all", keys.len() * seats.len());
+    read_all(&seats, &keys, stage.plan.seed)?;
+    stage.judge_convergence(&keys)?;
+    stage.judge_history();
+    Ok(())
+}
+
+fn restart(stage: &mut Stage, node: usize) -> Result<(), ChaosError> {
+    stage.recorder.record_fault(Fault::STOP, format!("node {node}"));
+    stage.swarm.stop(node)?;
+    stage.swarm.restart(node, true)?;
+    stage.recorder.record_fault(Fault::RESTART, format!("node {node}"));
+    Ok(())
+}
+
+/// What the return of a node costs in traffic, above what a swarm at rest sends, beside what it stores.
+fn measure_idle(stage: &mut Stage, nodes: &[usize]) -> Result<(), ChaosError> {
+    if stage.swarm.traffic_bytes()?.is_none() {
+        let why = "there is no network of the swarm's own whose bytes could be counted";
+        stage.skip("re-replication traffic", why);
+        return Ok(());
+    }
+    let stored = stage.stored_bytes()? as f64 / nodes.len() as f64;
+    let at_rest = stage.traffic_while(|_| {
+        std::thread::sleep(REST);
+        Ok(())
+    })? / REST.as_secs_f64();
+    let chosen = &nodes[..IDLE_RESTARTS.min(nodes.len())];
+    let start = Instant::now();
+    let bytes = stage.traffic_while(|stage| {
+        for node in chosen {
+            restart(stage, *node)?;
+        }
+        // What the return sets off comes within seconds: hand-over waits up to one.
+        std::thread::sleep(REST);
+        Ok(())
+    })?;
+    let above_rest = (bytes - at_rest * start.elapsed().as_secs_f64()).max(0.0) / chosen.len() as f64;
+    stage.figure("stored_bytes_per_node", stored);
+    stage.figure("bytes_per_second_at_rest", at_rest);
+    stage.figure("bytes_sent_per_restart_above_rest", above_rest);
+    stage.figure("restart_traffic_percent_of_stored", above_rest * 100.0 / stored.max(1.0));
+    Ok(())
+}
+
+/// Gets with one retry, and now and then a put.
+async fn work(client: Client, stop: StopFlag, keys: Arc<[String]>, seed: u64) -> Tally {
+    let mut dice = Dice::new(seed ^ u64::from(client.number));
+    let (mut tally, mut sequence) = (Tally::default(), 0);
+    while !stop.is_set() {
+        let next = tokio::time::Instant::now() + PACE;
+        let key = &keys[dice.below(keys.len())];
+        if dice.below(PUT_EVERY) == 0 {
+            sequence += 1;
+            tally.puts += 1;
+            let outcome = client.put(key, item(client.number, sequence)).await;
+            tally.puts_failed += u64::from(outcome != Outcome::Ok);
+        } else {
+            tally.gets += 1;
+            if client.get(key).await != Outcome::Ok {
+                tally.retried += 1;
+                tally.failed_twice += u64::from(client.get(key).await != Outcome::Ok);
+            }
+        }
+        tokio::time::sleep_until(next).await;
+    }
+    tally
+}
