@@ -138,13 +138,13 @@ impl RecordStore for MirroredStore {
         self.records.heads(after, limit)
     }
 
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
         self.mirror_expired(unix_ms, limit)?;
         let touched = self.records.expire_records(unix_ms, limit);
         for id in &touched {
             self.mirror_now(id)?;
         }
-        Ok(touched.len())
+        Ok(touched.into_iter().collect())
     }
 
     fn flushed(&self) -> Ticket {

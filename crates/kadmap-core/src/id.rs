@@ -105,6 +105,11 @@ impl Key {
         &self.0
     }
 
+    /// The first 64 bits, in the order of keys.
+    pub(crate) fn first_word(&self) -> u64 {
+        first_word(&self.0)
+    }
+
     /// The XOR distance from here to `other`.
     pub fn distance(&self, other: &Self) -> Distance {
         Distance(std::array::from_fn(|i| self.0[i] ^ other.0[i]))

@@ -11,9 +11,11 @@
 mod config;
 mod contact;
 mod id;
+mod indexed;
 mod lookup;
 mod node;
 mod operation;
+pub mod ranges;
 mod record;
 mod routing;
 mod rtt;

@@ -48,8 +48,8 @@ impl Default for TimeoutConfig {
 
 /// An estimate of one node's round trip time: 8 bytes, no clock.
 ///
-/// Sample only exchanges that were sent once: the answer to a repeated request cannot be told from the
-/// answer to the first one (Karn's rule).
+/// Differs from the RFC: Karn's rule, that only exchanges sent once are sampled, is not needed, for an answer tells to
+/// which attempt it is. Without it a network that has become slow is noticed although every request is repeated.
 ///
 /// ```
 /// use kadmap_core::{RoundTrip, TimeoutConfig};
@@ -78,6 +78,14 @@ impl RoundTrip {
         let deviation = self.smoothed_us.abs_diff(sample);
         self.variation_us = blend(self.variation_us, deviation, VARIATION_SMOOTHING);
         self.smoothed_us = blend(self.smoothed_us, sample, SMOOTHING).max(1);
+    }
+
+    /// Allows for answers that take longer than this: none came so far, though the request was sent again.
+    ///
+    /// One sample of a network that has become slow moves the estimate by an eighth; waiting tells sooner.
+    pub fn waited(&mut self, elapsed: Duration) {
+        let allowed = saturate(elapsed.as_micros()) / VARIATIONS_ALLOWED as u32;
+        self.variation_us = self.variation_us.max(allowed);
     }
 
     /// The smoothed round trip time, or `None` before the first sample.

@@ -126,12 +126,12 @@ pub trait RecordStore {
     /// [`StoreError::Failed`] on I/O; damaged records are set aside and left out.
     fn heads(&mut self, after: Option<&RecordId>, limit: usize) -> Result<Vec<(RecordId, Head)>, StoreError>;
 
-    /// Drops what expired, at most `limit` records' worth, and tells how many records it touched.
+    /// Drops what expired, at most `limit` records' worth, and tells which records it touched.
     /// Costs what it drops, not what is stored.
     ///
     /// # Errors
     /// [`StoreError::Failed`] on I/O.
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError>;
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError>;
 
     /// The ticket up to which writes are as durable as the store promises; never goes back.
     fn flushed(&self) -> Ticket;

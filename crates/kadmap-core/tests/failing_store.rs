@@ -47,7 +47,7 @@ impl RecordStore for FailingStore {
     fn heads(&mut self, after: Option<&RecordId>, limit: usize) -> Result<Vec<(RecordId, Head)>, StoreError> {
         self.check()?.heads(after, limit)
     }
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
         self.check()?.expire(unix_ms, limit)
     }
     fn flushed(&self) -> Ticket {

@@ -75,7 +75,7 @@ impl RecordStore for SimStore {
         self.operate()?.heads(after, limit)
     }
 
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
         self.operate()?.expire(unix_ms, limit)
     }
 

@@ -86,7 +86,7 @@ impl RecordStore for AnyStore {
         each!(self, store => store.heads(after, limit))
     }
 
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
         each!(self, store => store.expire(unix_ms, limit))
     }
 

@@ -225,8 +225,8 @@ impl RecordStore for MemoryStore {
         Ok(ids.take(limit).filter_map(|id| Some((id.clone(), self.records.get(id)?.entry.head))).collect())
     }
 
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
-        Ok(self.expire_records(unix_ms, limit).len())
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
+        Ok(self.expire_records(unix_ms, limit).into_iter().collect())
     }
 
     fn flushed(&self) -> Ticket {

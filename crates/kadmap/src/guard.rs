@@ -109,7 +109,7 @@ impl RecordStore for Guarded {
         self.store.heads(after, limit)
     }
 
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
         self.store.expire(unix_ms, limit)
     }
 

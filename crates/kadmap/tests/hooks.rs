@@ -48,7 +48,7 @@ impl RecordStore for Picky {
         self.0.heads(after, limit)
     }
 
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
         self.0.expire(unix_ms, limit)
     }
 

@@ -29,4 +29,10 @@ pub struct Counters {
     pub restamps: u64,
     /// Replicas that a read found lacking and sent what they lacked.
     pub replicas_repaired: u64,
+    /// Times that all ranges were compared with other holders.
+    pub repair_rounds: u64,
+    /// Comparisons begun with other holders.
+    pub repair_comparisons: u64,
+    /// Records sent to other holders that lacked them.
+    pub repair_copies: u64,
 }

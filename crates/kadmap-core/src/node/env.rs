@@ -9,9 +9,11 @@ use rand_core::Rng;
 
 use super::background::{Background, Unhurried};
 use super::peers::{Heard, Peers};
+use super::repair::Outbox;
 use super::requests::{Owner, Requests, Waits};
 use super::{Action, Counters};
 use crate::config::{Config, Role};
+use crate::indexed::Indexed;
 use crate::operation::{Event, OperationId};
 use crate::record::{Clock, OVERHEAD_BYTES, Record, Stamp, Version};
 use crate::routing::{Admission, RoutingTable};
@@ -42,12 +44,14 @@ pub(super) struct Env<S, A: Address> {
     pub(super) table: RoutingTable<A>,
     pub(super) peers: Peers,
     pub(super) requests: Requests<A>,
-    pub(super) store: S,
+    pub(super) store: Indexed<S>,
     pub(super) clock: Clock,
     pub(super) rng: ChaCha8Rng,
     pub(super) actions: VecDeque<Action<A>>,
     pub(super) events: VecDeque<Event<A>>,
     pub(super) background: Background<A>,
+    /// Copies on their way to other holders.
+    pub(super) outbox: Outbox<A>,
     /// In ticket order.
     pub(super) after_flush: VecDeque<(Ticket, AfterFlush<A>)>,
     /// Contacts we were told of and have room for.
@@ -199,6 +203,7 @@ impl<S, A: Address> Env<S, A> {
     }
 
     fn push_request(&mut self, to: Contact<A>, id: RequestId, request: Request, unhurried: bool) {
+        let id = self.requests.in_flight(id).map_or(id, |in_flight| in_flight.wire_id(id));
         let body = Body::Request(request);
         let message = Message { id, from_client: self.is_client(), unhurried, body };
         self.actions.push_back(Action::Send { to, message });

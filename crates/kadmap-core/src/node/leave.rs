@@ -43,14 +43,14 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         self.env.flush_background(now);
         self.leaving = Leaving::HandingOver;
         if !self.env.is_client() {
-            self.handover.leave(&mut self.env, now);
+            self.repair.leave(&mut self.env, now);
         }
         self.go_on_leaving(now);
     }
 
     /// Takes the next step of leaving, if the one before is done.
     pub(super) fn go_on_leaving(&mut self, now: Now) {
-        if self.leaving == Leaving::HandingOver && self.handover.is_idle() {
+        if self.leaving == Leaving::HandingOver && self.repair.is_idle(&self.env) {
             for contact in self.env.table.iter().collect::<Vec<_>>() {
                 self.env.request(now, contact, Request::Leave(Empty {}), Owner::Background);
             }
@@ -60,7 +60,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             && (now.instant >= until || self.env.requests.len() == 0)
         {
             self.leaving = Leaving::Left;
-            self.env.events.push_back(Event::Left { handed_over: self.handover.handed_over });
+            self.env.events.push_back(Event::Left { handed_over: self.env.outbox.delivered });
         }
     }
 }

@@ -5,11 +5,11 @@ mod background;
 mod counters;
 mod env;
 mod finder;
-mod handover;
 mod leave;
 mod paces;
 mod peers;
 mod read;
+mod repair;
 mod replicas;
 mod requests;
 mod scan;
@@ -32,6 +32,7 @@ pub use action::Action;
 pub use counters::Counters;
 
 use crate::config::Config;
+use crate::indexed::Indexed;
 use crate::operation::{
     AskError, Change, Event, LookupOutcome, OperationId, ReadError, ReadOptions, WriteError, WriteOptions,
 };
@@ -43,11 +44,11 @@ use crate::{Address, Contact, Instant, Key, NodeId, Now};
 use background::Background;
 use env::{AfterFlush, Env};
 use finder::Finder;
-use handover::Handover;
 use leave::Leaving;
 use peers::Peers;
 use read::{Read, ReadResult};
-use requests::{Overdue, Owner, Requests};
+use repair::{Outbox, Repair};
+use requests::{Overdue, Owner, Requests, without_attempt};
 use scan::Scan;
 use serve::MessageHead;
 use signal::{Signal, SignalKind};
@@ -91,7 +92,7 @@ pub struct Node<S, A: Address = SocketAddr> {
     /// Operations that wait for a large answer, and how long they may; looked at when their time is over.
     extended: FxHashMap<OperationId, Instant>,
     upkeep: Upkeep,
-    handover: Handover<A>,
+    repair: Repair<A>,
     leaving: Leaving,
     last_operation: u64,
 }
@@ -121,12 +122,13 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             config,
             peers: Peers::default(),
             requests: Requests::default(),
-            store,
+            store: Indexed::new(store),
             clock,
             rng,
             actions: VecDeque::new(),
             events: VecDeque::new(),
             background: Background::default(),
+            outbox: Outbox::default(),
             after_flush: VecDeque::new(),
             hearsay: VecDeque::new(),
             is_newcomer: false,
@@ -141,7 +143,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             deadlines: BTreeSet::new(),
             extended: FxHashMap::default(),
             upkeep: Upkeep::new(),
-            handover: Handover::default(),
+            repair: Repair::default(),
             leaving: Leaving::No,
             last_operation: 0,
         }
@@ -308,7 +310,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         if self.upkeep.run(&mut self.env, now) {
             self.refresh(now);
         }
-        self.handover.run(&mut self.env, now);
+        self.repair.run(&mut self.env, now);
         self.go_on_leaving(now);
     }
 
@@ -332,7 +334,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn poll_timeout(&mut self, now: Now) -> Option<Instant> {
-        self.handover.plan(&mut self.env, now);
+        self.repair.plan(&mut self.env, now);
         let deadline = self.deadlines.first().map(|&(at, _)| at);
         let large_answer = (!self.env.large_gets.is_empty()).then_some(now.instant);
         let timers = [
@@ -340,7 +342,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             deadline,
             self.env.background.next_timer(),
             self.upkeep.next_timer(&self.env, now.instant),
-            self.handover.next_timer(&self.env, now.instant),
+            self.repair.next_timer(&self.env, now.instant),
             self.leaving.next_timer(),
             large_answer,
         ];
@@ -402,7 +404,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// The store, for its owner's own questions.
     pub fn store_mut(&mut self) -> &mut S {
-        &mut self.env.store
+        self.env.store.inner_mut()
     }
 
     /// Whether a message shows that its sender means to stay: one that has said goodbye may still answer what it was
@@ -492,7 +494,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     }
 
     /// Grants a request, and the operation that made it, the time that a large answer takes.
-    fn wait_for_large_answer(&mut self, now: Now, from: &NodeId, id: RequestId, bytes: u64) {
+    fn wait_for_large_answer(&mut self, now: Now, from: &NodeId, wire_id: RequestId, bytes: u64) {
+        let id = without_attempt(wire_id);
         let bytes = bytes.min(self.env.config.limits.record_bytes_max);
         let more = self.env.transfer_time(bytes) + self.env.config.timeouts.timeout_cap;
         let Some(owner) = self.env.requests.extend(now.instant, id, from, more) else { return };
@@ -504,15 +507,16 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         }
     }
 
-    fn handle_response(&mut self, now: Now, from: Contact<A>, id: RequestId, response: Response<A>) {
+    fn handle_response(&mut self, now: Now, from: Contact<A>, wire_id: RequestId, response: Response<A>) {
+        let id = without_attempt(wire_id);
         let Some(in_flight) = self.env.requests.complete(id, &from.id) else {
             self.env.counters.responses_unexpected += 1;
             return;
         };
-        let round_trip = now.instant.since(in_flight.sent);
+        let round_trip = now.instant.since(in_flight.sent_as(wire_id).unwrap_or(in_flight.sent));
         let waited_for_company = in_flight.owner == Owner::Background;
         let is_small = env::request_bytes(&in_flight.request) <= env::LARGE_BYTES;
-        if in_flight.attempts == 1 && is_small && !waited_for_company {
+        if is_small && !waited_for_company {
             self.env.peers.answered(now.instant, &from.id, round_trip);
         }
         let kind = SignalKind::Answer { response, round_trip };
@@ -522,6 +526,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     fn handle_overdue(&mut self, now: Now, id: RequestId, overdue: Overdue) {
         let Some(in_flight) = self.env.requests.in_flight(id) else { return };
         let (to, owner, attempts) = (in_flight.to, in_flight.owner, in_flight.attempts);
+        let elapsed = now.instant.since(in_flight.sent);
+        if overdue == Overdue::Lost && attempts > 1 {
+            self.env.peers.waited(now.instant, &to.id, elapsed);
+        }
         match overdue {
             Overdue::Slow => {
                 self.env.counters.requests_slow += 1;
@@ -544,6 +552,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     fn fell_silent(&mut self, now: Now, id: NodeId) {
         self.env.peers.silent(now.instant, &id);
+        self.repair.fell_silent(&id);
         self.env.arrived.retain(|contact| contact.id != id);
         let removal = self.env.table.failed(&id);
         if removal != Removal::Unknown {
@@ -565,8 +574,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                 }
             }
             Owner::Background => self.go_on_leaving(now),
-            Owner::Handover => {
-                self.handover.on_signal(signal);
+            Owner::Repair => {
+                self.repair.on_signal(&mut self.env, now, signal);
                 self.go_on_leaving(now);
             }
         }

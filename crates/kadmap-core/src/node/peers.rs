@@ -98,10 +98,14 @@ impl Peers {
     ///
     /// A node that was never measured is given several times what the others take, as it may have to be dialled
     /// first; before anybody was measured, the configured first guesses.
+    ///
+    /// Nobody is given up faster than most answer these days: a network that becomes slow does so for all, and what is
+    /// known of one node is soon out of date. Asking somebody else as well goes by what is known of the node.
     pub(super) fn patience(&self, id: &NodeId, timeouts: &TimeoutConfig) -> (Duration, Duration) {
         let round_trip = self.round_trip(id);
         if round_trip.smoothed().is_some() {
-            return (round_trip.hedge_delay(timeouts), round_trip.timeout(timeouts));
+            let lost = round_trip.timeout(timeouts).max(self.typical.timeout(timeouts));
+            return (round_trip.hedge_delay(timeouts), lost);
         }
         let slow = UNMEASURED_FACTOR * self.typical.hedge_delay(timeouts);
         let lost = UNMEASURED_FACTOR * self.typical.timeout(timeouts);
@@ -116,6 +120,11 @@ impl Peers {
     /// Notes that an answer is overdue.
     pub(super) fn suspect(&mut self, id: &NodeId) {
         self.trouble_mut(id).suspect = true;
+    }
+
+    /// Notes that several attempts went unanswered for so long, which may be the network's pace these days.
+    pub(super) fn waited(&mut self, now: Instant, id: &NodeId, elapsed: Duration) {
+        self.paces.round_trip_mut(now, id).waited(elapsed);
     }
 
     /// Notes that one attempt was lost: the node counts as unresponsive until it is heard.

@@ -18,8 +18,8 @@ pub(super) enum Owner {
     Probe,
     /// A copy sent in the background: retried, then forgotten.
     Background,
-    /// A record handed to another holder.
-    Handover,
+    /// A comparison with another holder, or a record sent to it.
+    Repair,
 }
 
 /// One request in flight.
@@ -30,13 +30,48 @@ pub(super) struct InFlight<A> {
     pub(super) owner: Owner,
     /// Times it was sent so far.
     pub(super) attempts: u32,
+    /// When it was sent first.
     pub(super) sent: Instant,
+    /// And when again.
+    repeats: Vec<Instant>,
     /// Whether its owner was told that it is slow.
     pub(super) slow: bool,
     /// When this attempt counts as lost.
     pub(super) deadline: Instant,
     /// When the timer fires next: slow or lost.
     timer: Instant,
+}
+
+/// Bits of an id on the wire that tell the attempt: the answer brings them back, so that it is known to which attempt
+/// it is, and how long it took.
+const ATTEMPT_BITS: u32 = 3;
+/// Ids on this side are those of the wire without these bits.
+const ID_MAX: RequestId = RequestId::MAX >> ATTEMPT_BITS;
+
+/// What a request is called by whoever answers it, whichever attempt it was.
+pub(super) fn without_attempt(wire_id: RequestId) -> RequestId {
+    wire_id >> ATTEMPT_BITS
+}
+
+/// The id that the next request will have after this one.
+pub(super) fn next_id(id: RequestId) -> RequestId {
+    (id + 1) & ID_MAX
+}
+
+impl<A> InFlight<A> {
+    /// Its id on the wire in the attempt being made.
+    pub(super) fn wire_id(&self, id: RequestId) -> RequestId {
+        let attempt = (self.attempts - 1).min((1 << ATTEMPT_BITS) - 1);
+        id << ATTEMPT_BITS | attempt
+    }
+
+    /// When the attempt was made that an answer with this id is to.
+    pub(super) fn sent_as(&self, wire_id: RequestId) -> Option<Instant> {
+        match (wire_id & !(RequestId::MAX << ATTEMPT_BITS)) as usize {
+            0 => Some(self.sent),
+            again => self.repeats.get(again - 1).copied(),
+        }
+    }
 }
 
 /// What a timer found.
@@ -75,7 +110,17 @@ impl<A: Address> Requests<A> {
     ) -> RequestId {
         let id = self.free_id();
         let (timer, deadline) = (now + waits.slow_after, now + waits.lost_after);
-        let in_flight = InFlight { to, request, owner, attempts: 1, sent: now, slow: false, deadline, timer };
+        let in_flight = InFlight {
+            to,
+            request,
+            owner,
+            attempts: 1,
+            sent: now,
+            repeats: Vec::new(),
+            slow: false,
+            deadline,
+            timer,
+        };
         self.timers.insert((timer, id));
         self.in_flight.insert(id, in_flight);
         id
@@ -119,6 +164,7 @@ impl<A: Address> Requests<A> {
     pub(super) fn repeat(&mut self, now: Instant, id: RequestId, lost_after: Duration) {
         if let Some(request) = self.in_flight.get_mut(&id) {
             request.attempts += 1;
+            request.repeats.push(now);
             request.deadline = now + lost_after;
             let deadline = request.deadline;
             self.set_timer(id, deadline);
@@ -198,7 +244,7 @@ impl<A: Address> Requests<A> {
 
     fn free_id(&mut self) -> RequestId {
         loop {
-            self.last_id = self.last_id.wrapping_add(1);
+            self.last_id = next_id(self.last_id);
             if !self.in_flight.contains_key(&self.last_id) {
                 return self.last_id;
             }
@@ -264,6 +310,21 @@ mod tests {
         assert_eq!(requests.pop_overdue(at(1)), Some((id, Overdue::Slow)));
         assert_eq!(requests.pop_overdue(at(8)), None);
         assert_eq!(requests.pop_overdue(at(9)), Some((id, Overdue::Lost)));
+    }
+
+    #[test]
+    fn an_answer_tells_to_which_attempt_it_is() {
+        let mut requests = Requests::default();
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        let first = requests.in_flight(id).unwrap().wire_id(id);
+        requests.repeat(at(20), id, Duration::from_millis(40));
+        let second = requests.in_flight(id).unwrap().wire_id(id);
+        assert_eq!([first, second].map(without_attempt), [id, id]);
+        let in_flight = requests.complete(id, &contact(b"a").id).unwrap();
+        assert_eq!(
+            [first, second, second + 1].map(|id| in_flight.sent_as(id)),
+            [Some(at(0)), Some(at(20)), None]
+        );
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! Answering other nodes, and this node's own share of its operations: what may enter the store and what leaves
 //! it.
 
-use bytes::Bytes;
-
 use super::env::{AfterFlush, Env, LARGE_BYTES};
+use super::requests::without_attempt;
+use crate::indexed::before;
 use crate::operation::Event;
 use crate::record::{Head, OVERHEAD_BYTES, Record, Shape, Stamp, Version};
 use crate::store::{RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
-    Coming, Compare, Empty, FindNode, Found, Get, Lacking, NameEntry, Names, NamesPage, Nodes, PeerList,
-    PeerReport, Peers, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport,
-    Stored as StoredBody, Summary, Want, WireContact,
+    Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
+    Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored as StoredBody, Summary, Want,
+    WireContact,
 };
 use crate::{Address, Contact, Key, NodeId, Now};
 
@@ -18,8 +18,6 @@ use crate::{Address, Contact, Key, NodeId, Now};
 const PEERS_PER_PAGE: usize = 128;
 /// Large answers that wait at most; an asker beyond asks again or asks somebody else.
 const LARGE_GETS_MAX: usize = 256;
-/// Sorts after every name: one byte longer than the longest and all ones.
-const AFTER_EVERY_NAME: [u8; 1025] = [0xff; 1025];
 
 /// What of a request's frame matters beside its body.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +54,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 Err(refusal) => Response::Refused(refusal),
             },
             Request::Compare(compare) => self.serve_compare(&compare),
+            Request::Divide(divide) => self.serve_divide(from, &divide),
+            Request::Fetch(fetch) => self.serve_fetch(from, &fetch),
             Request::Names(names) => Response::Names(self.names_here(now, &names)),
             Request::Status(_) => Response::Status(self.status(now)),
             Request::Peers(peers) => self.serve_peers(&peers),
@@ -180,7 +180,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         if head.bytes <= LARGE_BYTES {
             return self.found(&record_id);
         }
-        let already_announced = self.large_gets.iter().any(|(to, request, _)| (*to, *request) == (from, id));
+        let is_it =
+            |to: &NodeId, request: RequestId| *to == from && without_attempt(request) == without_attempt(id);
+        let already_announced = self.large_gets.iter().any(|(to, request, _)| is_it(to, *request));
         if !already_announced && self.large_gets.len() < LARGE_GETS_MAX {
             self.large_gets.push_back((from, id, record_id));
         }
@@ -204,22 +206,6 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             return Response::Summary(Summary { version, bytes: 0 });
         }
         Response::Found(Found { version, record })
-    }
-
-    /// The places in the list of records that this node does not hold in the state named.
-    fn serve_compare(&mut self, compare: &Compare) -> Response<A> {
-        let records = compare.records.iter().take(self.config.limits.names_per_page_max);
-        let mut indices = Vec::new();
-        for (index, offered) in (0..).zip(records) {
-            let id = RecordId { key: offered.key, name: offered.name.clone() };
-            // A store that fails reports itself and takes nothing.
-            if let Ok(head) = self.head_here(&id)
-                && head.unwrap_or_default().version != offered.version
-            {
-                indices.push(index);
-            }
-        }
-        Response::Lacking(Lacking { indices })
     }
 
     /// The names held here in a range.
@@ -360,8 +346,6 @@ fn start_after(names: &Names) -> Option<RecordId> {
     match &names.after_name {
         Some(name) => Some(RecordId { key: names.from, name: name.clone() }),
         None if names.from == Key::MIN => None,
-        None => {
-            names.from.predecessor().map(|key| RecordId { key, name: Bytes::from_static(&AFTER_EVERY_NAME) })
-        }
+        None => before(&names.from),
     }
 }

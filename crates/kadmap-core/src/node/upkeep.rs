@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::env::Env;
 use super::finder::Finder;
-use super::requests::Owner;
+use super::requests::{Owner, next_id};
 use super::signal::Signal;
 use crate::operation::{Event, OperationId};
 use crate::store::RecordStore;
@@ -72,7 +72,7 @@ impl<A: Address> Refresh<A> {
         // Requests are numbered in order, so those made just now are the finder's.
         let mut request = first;
         while request != env.requests.last_id() {
-            request = request.wrapping_add(1);
+            request = next_id(request);
             self.owners.insert(request, index);
         }
     }
@@ -251,7 +251,7 @@ impl Upkeep {
             return;
         }
         // A failing store has been reported by the writes it refuses; its expired records wait.
-        let swept = env.store.expire(now.unix_ms, EXPIRE_PER_TURN).unwrap_or(0);
+        let swept = env.store.expire(now.unix_ms, EXPIRE_PER_TURN).map_or(0, |touched| touched.len());
         let again_at_once = swept == EXPIRE_PER_TURN;
         let wait = if again_at_once { Duration::from_millis(1) } else { env.config.expire_interval };
         self.expire_at = Some(now.instant + wait);

@@ -64,7 +64,7 @@ impl RecordStore for MapStore {
         Ok(range.map(|(id, record)| (id.clone(), record.head())).collect())
     }
 
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
         let grace = self.tombstone_grace_ms;
         let due = |record: &Record| record.next_expiry_ms(grace).is_some_and(|at| at <= unix_ms);
         let ids: Vec<_> = self
@@ -85,7 +85,7 @@ impl RecordStore for MapStore {
                 }
             }
         }
-        Ok(ids.len())
+        Ok(ids)
     }
 
     fn flushed(&self) -> Ticket {

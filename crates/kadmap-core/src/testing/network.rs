@@ -69,6 +69,8 @@ pub struct Network {
     trace: blake3::Hasher,
     /// Messages handed to the network so far.
     pub messages_sent: u64,
+    /// Their bytes, by the name of their kind.
+    pub bytes_sent: BTreeMap<&'static str, u64>,
 }
 
 struct Slot {
@@ -102,6 +104,7 @@ impl Network {
             cut: BTreeSet::new(),
             trace: blake3::Hasher::new(),
             messages_sent: 0,
+            bytes_sent: BTreeMap::new(),
         }
     }
 
@@ -306,6 +309,8 @@ impl Network {
     fn transmit(&mut self, from: usize, to: usize, message: &Message) {
         self.messages_sent += 1;
         let frame = wire::encode(message);
+        let (_, kind) = message.kind();
+        *self.bytes_sent.entry(kind).or_default() += frame.len() as u64;
         let copies = if self.chance(self.link.duplicates) { 2 } else { 1 };
         for _ in 0..copies {
             if self.chance(self.link.loss) {

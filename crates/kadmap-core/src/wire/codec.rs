@@ -87,7 +87,9 @@ kinds! { Request [], request_kind, encode_request, decode_request:
     0x06 => Status,
     0x07 => Peers,
     0x08 => Leave,
-    0x09 => Compare,
+    0x0a => Compare,
+    0x0b => Divide,
+    0x0c => Fetch,
 }
 
 kinds! { Response [A], response_kind, encode_response, decode_response:
@@ -99,7 +101,9 @@ kinds! { Response [A], response_kind, encode_response, decode_response:
     0x86 => Status,
     0x87 => Peers,
     0x88 => Left,
-    0x89 => Lacking,
+    0x8a => Sums,
+    0x8b => Parts,
+    0x8c => Fetching,
     0x90 => Summary,
     0x91 => Refused,
     0x92 => Coming,

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+use super::repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};
 use crate::record::{Record, Shape, Stamp, Version};
 use crate::{Address, Contact, Key, NodeId};
 
-/// The number by which a response finds its request; unique among one node's requests in flight.
+/// The number by which a response finds its request; unique among one node's requests in flight but for its last three
+/// bits, which tell the attempt: a request that is repeated counts them up.
 pub type RequestId = u32;
 
 /// One frame: a request or a response.
@@ -52,8 +54,12 @@ pub enum Request {
     Get(Get),
     /// Merge this into the record.
     Put(Put),
-    /// Which of these records do you lack?
+    /// Do you hold the same as I in these ranges?
     Compare(Compare),
+    /// What are the parts of these ranges?
+    Divide(Divide),
+    /// Send me these records.
+    Fetch(Fetch),
     /// Which names do you hold in this range?
     Names(Names),
     /// How are you?
@@ -82,7 +88,11 @@ pub enum Response<A = SocketAddr> {
     /// To [`Request::Put`]: it is not held, and why. To [`Request::Get`]: the node cannot tell, and why.
     Refused(Refusal),
     /// To [`Request::Compare`].
-    Lacking(Lacking),
+    Sums(Sums),
+    /// To [`Request::Divide`].
+    Parts(Parts),
+    /// To [`Request::Fetch`]; the records follow as puts.
+    Fetching(Fetching),
     /// To [`Request::Names`].
     Names(NamesPage),
     /// To [`Request::Status`].
@@ -227,39 +237,6 @@ pub struct Stored {
     pub version: Version,
 }
 
-/// A record and the state it is in.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct RecordState {
-    /// Its place.
-    #[n(0)]
-    pub key: Key,
-    /// Its name.
-    #[cbor(n(1), with = "crate::record::cbor_bytes")]
-    pub name: Bytes,
-    /// Its state.
-    #[n(2)]
-    pub version: Version,
-}
-
-/// Asks which records the other node does not hold in the state named.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Compare {
-    /// The records as the asking node holds them.
-    #[n(0)]
-    pub records: Vec<RecordState>,
-}
-
-/// Which records of a comparison are not there, or are in another state.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Lacking {
-    /// Their places in the list that was sent, counted from 0.
-    #[n(0)]
-    pub indices: Vec<u32>,
-}
-
 /// Why a node does not hold what it was asked to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 pub enum Refusal {
@@ -334,6 +311,10 @@ pub enum Refusal {
         #[n(0)]
         reason: String,
     },
+    /// The node has just started and is still reading what it holds; ask again in a moment.
+    #[error("the node is still reading its records")]
+    #[n(10)]
+    Starting,
 }
 
 /// Asks for names in a range of the key space, in (key, name) order.

@@ -6,10 +6,12 @@
 
 mod codec;
 mod message;
+mod repair;
 
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode, encoded_bytes};
 pub use message::{
-    Body, Coming, Compare, Empty, FindNode, Found, Get, Lacking, Message, NameEntry, Names, NamesPage, Nodes,
-    PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, RequestId, Response,
-    StatusReport, Stored, Summary, Want, WireContact,
+    Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
+    PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored,
+    Summary, Want, WireContact,
 };
+pub use repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};

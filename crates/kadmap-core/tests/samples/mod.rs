@@ -1,9 +1,11 @@
 //! One message of each kind with fixed contents, every optional field set somewhere and absent elsewhere.
 
+use bytes::Bytes;
+use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Body, Coming, Compare, Empty, FindNode, Found, Get, Lacking, Message, NameEntry, Names, NamesPage, Nodes,
-    PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordState, Refusal, Request, Response, StatusReport,
-    Stored, Summary, Want, WireContact,
+    Body, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Message, NameEntry, Names,
+    NamesPage, Nodes, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, Response,
+    StatusReport, Stored, Summary, Sums, Want, WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
@@ -28,8 +30,10 @@ fn requests() -> Vec<(&'static str, Request)> {
     let value = Record::from(base(Some(Payload::new(Codec::Json, "\"red\"")), Shape::Value));
     let put = |mode, delta, if_newest| Put { key: key(), name: "colour".into(), mode, delta, if_newest };
     let names = |after_name| Names { from: Key::MIN, to: Key::MAX, after_name, limit: 512 };
-    let version = value.head().version;
-    let state = RecordState { key: key(), name: "colour".into(), version };
+    let half = Prefix::new(0, 1);
+    let ranges = PrefixList(vec![half, Prefix::new(u128::MAX, 7)]);
+    let some = [1, 1, 2, 1, 5, 5, 0, 0, 0, 0, 0, 0, 0, 9];
+    let wanted: Bytes = some.into_iter().chain([0, 0]).collect();
     vec![
         ("request_ping", Request::Ping(Ping { payload: "hello".into() })),
         ("request_find_node", Request::FindNode(FindNode { target: key(), count: 20 })),
@@ -40,7 +44,15 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("request_put_tombstone", Request::Put(put(PutMode::Publish, base(None, Shape::Value).into(), None))),
         ("request_names", Request::Names(names(None))),
         ("request_names_after", Request::Names(names(Some("colour".into())))),
-        ("request_compare", Request::Compare(Compare { records: vec![state] })),
+        (
+            "request_compare",
+            Request::Compare(Compare { ranges: ranges.clone(), hash: 0x0102_0304_0506_0708 }),
+        ),
+        (
+            "request_divide",
+            Request::Divide(Divide { ranges: ranges.clone(), rotation: 47, differences: vec![1, 2].into() }),
+        ),
+        ("request_fetch", Request::Fetch(Fetch { ranges, rotation: 3, wanted })),
         ("request_status", Request::Status(Empty {})),
         ("request_peers", Request::Peers(Peers { after: None })),
         ("request_peers_after", Request::Peers(Peers { after: Some(node()) })),
@@ -83,7 +95,10 @@ fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response_names_empty", Response::Names(NamesPage { entries: Vec::new(), more: false, last: None })),
-        ("response_lacking", Response::Lacking(Lacking { indices: vec![0, 3, 127] })),
+        ("response_sums", Response::Sums(Sums { hashes: vec![7; 16].into() })),
+        ("response_sums_equal", Response::Sums(Sums { hashes: Bytes::new() })),
+        ("response_parts", Response::Parts(Parts { parts: vec![1, 8, 9, 255, 1, 2, 3, 4, 5, 6].into() })),
+        ("response_fetching", Response::Fetching(Fetching { records: 3, newer: vec![0b1010_0000].into() })),
         ("response_status", Response::Status(status)),
         ("response_peers", Response::Peers(PeerList { peers: reports, more: false })),
         ("response_left", Response::Left(Empty {})),
@@ -105,6 +120,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("refused_full", Refusal::Full { bytes_max: 1 << 32 }),
         ("refused_storage_failed", Refusal::StorageFailed),
         ("refused_rejected", Refusal::Rejected { reason: "not on a Sunday".into() }),
+        ("refused_starting", Refusal::Starting),
     ]
 }
 

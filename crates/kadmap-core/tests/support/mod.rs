@@ -1,5 +1,7 @@
 //! Short words for what the tests do with a swarm under virtual time.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use kadmap_core::testing::Network;
 use kadmap_core::{
     Change, Codec, Config, Event, Key, Payload, ReadError, ReadOptions, ReadOutcome, Record, RecordId, Shape,

@@ -427,8 +427,8 @@ impl RecordStore for RedbStore {
         Ok(scan.heads.into_iter().map(|(id, entry)| (id, entry.head)).collect())
     }
 
-    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<usize, StoreError> {
-        let Some(cut_ms) = unix_ms.checked_sub(self.config.tombstone_grace_ms) else { return Ok(0) };
+    fn expire(&mut self, unix_ms: u64, limit: usize) -> Result<Vec<RecordId>, StoreError> {
+        let Some(cut_ms) = unix_ms.checked_sub(self.config.tombstone_grace_ms) else { return Ok(Vec::new()) };
         let (due, bad) = self.due(cut_ms, parts_max(limit))?;
         if !bad.is_empty() {
             let stray = |key| Stray { table: Table::Deaths, key, keep: None };
@@ -441,12 +441,13 @@ impl RecordStore for RedbStore {
             }
             let id = death.id.clone();
             match self.drop_part(death, cut_ms) {
-                Ok(true) => touched.extend([id]),
-                Ok(false) | Err(StoreError::Damaged) => {}
+                Ok(false) => {}
+                // What is damaged has been set aside.
+                Ok(true) | Err(StoreError::Damaged) => touched.extend([id]),
                 Err(error) => return Err(error),
             }
         }
-        Ok(touched.len())
+        Ok(touched.into_iter().collect())
     }
 
     fn flushed(&self) -> Ticket {

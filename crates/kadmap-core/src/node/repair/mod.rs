@@ -1,0 +1,215 @@
+//! Keeping replicas equal as nodes come, go and miss things.
+//!
+//! Three things make a node compare ranges of its records with another holder: a node that arrived, a node that
+//! departed, so that another has moved up, and time: every `repair_interval` each range is compared with two other
+//! holders, drawn at random.
+//! A comparison that finds nothing costs one small request, whatever the number of records; one that finds something
+//! costs what differs.
+//! What differs is sent both ways as copies, which merge; so it does not matter who is right.
+//!
+//! Differs from the paper: no record is republished by the clock.
+
+mod neighbours;
+mod outbox;
+mod rival;
+mod serve;
+mod session;
+mod wish;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::env::Env;
+use super::requests::Owner;
+use super::signal::{Signal, SignalKind};
+use crate::ranges::{Prefix, joined};
+use crate::store::RecordStore;
+use crate::wire::{Refusal, RequestId, Response};
+use crate::{Address, Contact, Instant, NodeId, Now};
+use neighbours::Neighbours;
+pub(super) use outbox::Outbox;
+use session::Session;
+
+/// Comparisons that one node has under way at once: enough to keep busy, few enough to leave its peers alone.
+const SESSIONS_MAX: usize = 4;
+/// Ranges in one comparison, so that its request fits a packet or a few.
+const RANGES_PER_SESSION_MAX: usize = 512;
+/// Records taken into the tree in one turn after a start: a turn stays around a millisecond.
+const INDEXED_PER_TURN: usize = 512;
+/// How long to wait with a holder that is still reading its own records.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// Ranges that wait to be compared with a holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Task {
+    /// In path order.
+    ranges: Vec<Prefix>,
+    not_before: Instant,
+}
+
+/// One node's part in keeping replicas equal.
+#[derive(Debug)]
+pub(super) struct Repair<A: Address> {
+    /// When nodes that arrived are looked after, if there are any.
+    arrivals_at: Option<Instant>,
+    /// When nodes that departed are, if there are any.
+    departures_at: Option<Instant>,
+    /// When everything is compared again; `None` until the node has met somebody.
+    round_at: Option<Instant>,
+    tasks: BTreeMap<Contact<A>, Task>,
+    /// By the request whose answer each waits for.
+    sessions: BTreeMap<RequestId, Session<A>>,
+}
+
+impl<A: Address> Default for Repair<A> {
+    fn default() -> Self {
+        Self {
+            arrivals_at: None,
+            departures_at: None,
+            round_at: None,
+            tasks: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+        }
+    }
+}
+
+impl<A: Address> Repair<A> {
+    /// When there is something to do next.
+    pub(super) fn next_timer<S>(&self, env: &Env<S, A>, now: Instant) -> Option<Instant> {
+        if env.is_client() {
+            return None;
+        }
+        if !env.store.is_indexed() {
+            return Some(now);
+        }
+        let task = self.tasks.values().map(|task| task.not_before).min();
+        let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
+        let timers = [self.arrivals_at, self.departures_at, self.round_at, task, env.outbox.next_timer(env)];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Does what is due: indexes, plans, compares, sends.
+    pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        self.plan(env, now);
+        if !env.store.is_indexed() {
+            env.store.index_more(INDEXED_PER_TURN);
+            return;
+        }
+        self.plan_due(env, now);
+        self.start_sessions(env, now);
+        env.send_parcels(now);
+    }
+
+    /// Sets the times for what has changed since the last look.
+    pub(super) fn plan<S>(&mut self, env: &mut Env<S, A>, now: Now) {
+        if env.is_client() {
+            env.arrived.clear();
+            env.departed.clear();
+            return;
+        }
+        if !env.arrived.is_empty() && self.arrivals_at.is_none() {
+            self.arrivals_at = Some(now.instant + env.jitter(env.config.handover_delay));
+        }
+        if !env.departed.is_empty() && self.departures_at.is_none() {
+            self.departures_at = Some(now.instant + env.jitter(env.config.repair_delay));
+        }
+        if self.round_at.is_none() && !env.table.is_empty() {
+            self.round_at = Some(now.instant + round_wait(env));
+        }
+    }
+
+    /// Hands everything over at once, because this node leaves.
+    pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        let arrived = std::mem::take(&mut env.arrived);
+        let departed = std::mem::take(&mut env.departed);
+        let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
+        self.add(neighbours.handovers(env), now.instant);
+        self.run(env, now);
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_idle<S>(&self, env: &Env<S, A>) -> bool {
+        self.tasks.is_empty() && self.sessions.is_empty() && env.outbox.is_idle()
+    }
+
+    /// Forgets what was to be compared with a node that does not answer; what became of its place is another task.
+    pub(super) fn fell_silent(&mut self, id: &NodeId) {
+        self.tasks.retain(|contact, _| contact.id != *id);
+    }
+
+    /// Takes note of what became of a step of a comparison, or of a copy.
+    pub(super) fn on_signal<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, signal: Signal<A>) {
+        if !signal.kind.is_final() {
+            return;
+        }
+        let Some(mut session) = self.sessions.remove(&signal.request) else {
+            let stored = matches!(signal.kind, SignalKind::Answer { response: Response::Stored(_), .. });
+            env.outbox.settled(stored);
+            return;
+        };
+        let SignalKind::Answer { response, .. } = signal.kind else { return };
+        if let Response::Refused(Refusal::Starting) = response {
+            let ranges = session.into_ranges();
+            return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
+        }
+        if let Some(request) = session.on_answer(env, &response) {
+            let id = env.request(now, session.partner(), request, Owner::Repair);
+            self.sessions.insert(id, session);
+        }
+    }
+
+    fn plan_due<S>(&mut self, env: &mut Env<S, A>, now: Now) {
+        let is_due = |at: &mut Instant| *at <= now.instant;
+        let arrivals = self.arrivals_at.take_if(is_due).is_some();
+        let departures = self.departures_at.take_if(is_due).is_some();
+        if arrivals || departures {
+            let arrived = if arrivals { std::mem::take(&mut env.arrived) } else { Vec::new() };
+            let departed = if departures { std::mem::take(&mut env.departed) } else { Vec::new() };
+            let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
+            self.add(neighbours.handovers(env), now.instant);
+        }
+        if self.round_at.take_if(is_due).is_some() {
+            self.round_at = Some(now.instant + round_wait(env));
+            env.counters.repair_rounds += 1;
+            let partners = Neighbours::of_now(env).partners(env);
+            self.add(partners, now.instant);
+        }
+    }
+
+    fn add(&mut self, tasks: impl IntoIterator<Item = (Contact<A>, Vec<Prefix>)>, not_before: Instant) {
+        for (contact, ranges) in tasks {
+            let task = self.tasks.entry(contact).or_insert(Task { ranges: Vec::new(), not_before });
+            task.ranges.extend(ranges);
+            task.ranges.sort_unstable();
+            task.ranges.dedup();
+            task.ranges = joined(std::mem::take(&mut task.ranges));
+            task.not_before = task.not_before.min(not_before);
+        }
+    }
+
+    fn start_sessions<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        while self.sessions.len() < SESSIONS_MAX {
+            let due = |task: &Task| task.not_before <= now.instant;
+            let Some(contact) = self.tasks.iter().find(|(_, task)| due(task)).map(|(contact, _)| *contact)
+            else {
+                return;
+            };
+            let Some(mut task) = self.tasks.remove(&contact) else { return };
+            if task.ranges.len() > RANGES_PER_SESSION_MAX {
+                let rest = task.ranges.split_off(RANGES_PER_SESSION_MAX);
+                self.tasks.insert(contact, Task { ranges: rest, ..task });
+            }
+            let (session, request) = Session::start(env, contact, task.ranges);
+            env.counters.repair_comparisons += 1;
+            let id = env.request(now, contact, request, Owner::Repair);
+            self.sessions.insert(id, session);
+        }
+    }
+}
+
+/// The time from one round to the next, a quarter more or less, so that neighbours drift apart.
+fn round_wait<S, A: Address>(env: &mut Env<S, A>) -> Duration {
+    let interval = env.config.repair_interval;
+    env.jitter((interval * 3 / 4, interval * 5 / 4))
+}

@@ -1,0 +1,106 @@
+//! Who holds what together with this node, and who has to be given what.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand_core::Rng;
+
+use crate::ranges::{Member, Prefix, Region, regions};
+use crate::{Address, Contact, NodeId};
+
+use super::super::env::Env;
+
+/// With how many other holders each range is compared in a round: with two, what one of twenty replicas knows is
+/// known to all within three rounds.
+const PARTNERS_PER_RANGE: usize = 2;
+/// This node's position among the members.
+const OWN: usize = 0;
+
+/// The regions of this node, and who holds them with it.
+pub(super) struct Neighbours<A> {
+    /// By the members' positions; `None` where nobody can be asked: this node, and nodes that departed.
+    contacts: Vec<Option<Contact<A>>>,
+    regions: Vec<Region>,
+    leaving: bool,
+}
+
+impl<A: Address> Neighbours<A> {
+    /// What the coming of some and the going of others change.
+    pub(super) fn of_change<S>(
+        env: &Env<S, A>,
+        arrived: &[Contact<A>],
+        departed: &[NodeId],
+        leaving: bool,
+    ) -> Self {
+        let mut contacts = vec![None];
+        let mut members = vec![Member::new(&env.own.key(), true, !leaving)];
+        let arrivals: BTreeSet<_> = arrived.iter().map(|contact| contact.id).collect();
+        for contact in env.table.iter() {
+            contacts.push(Some(contact));
+            members.push(Member::new(&contact.id.key(), !arrivals.contains(&contact.id), true));
+        }
+        // Who leaves brings to others what is its own by now: who went before it counts no longer.
+        let departed = if leaving { &[] } else { departed };
+        for id in departed.iter().filter(|id| !arrivals.contains(id)) {
+            contacts.push(None);
+            members.push(Member::new(&id.key(), true, false));
+        }
+        // Where this node holds nothing there is nothing to hand over.
+        let tree = env.store.tree();
+        let holds = |range: &Prefix| tree.sum(range).records > 0;
+        let regions = regions(&members, env.config.replication, Some(OWN), holds);
+        Self { contacts, regions, leaving }
+    }
+
+    /// What is held together with whom as things are.
+    pub(super) fn of_now<S>(env: &Env<S, A>) -> Self {
+        let mut contacts = vec![None];
+        contacts.extend(env.table.iter().map(Some));
+        let own = std::iter::once(env.own);
+        let ids = own.chain(contacts.iter().flatten().map(|contact| contact.id));
+        let members: Vec<_> = ids.map(|id| Member::new(&id.key(), true, true)).collect();
+        let is_empty = env.store.tree().sum(&Prefix::ALL).records == 0;
+        let regions = regions(&members, env.config.replication, Some(OWN), |_| !is_empty);
+        Self { contacts, regions, leaving: false }
+    }
+
+    /// The ranges that this node has to bring to others: those of which it is the nearest old holder.
+    pub(super) fn handovers<S>(&self, env: &Env<S, A>) -> BTreeMap<Contact<A>, Vec<Prefix>> {
+        let mut tasks: BTreeMap<_, Vec<Prefix>> = BTreeMap::new();
+        for region in &self.regions {
+            let server = region.before.iter().find(|holder| region.now.contains(holder));
+            if !self.leaving && server != Some(&OWN) {
+                continue;
+            }
+            let new_holders = region.now.iter().filter(|holder| !region.before.contains(holder));
+            for contact in new_holders.filter_map(|&holder| self.contacts[holder]) {
+                if contact.id != env.own {
+                    tasks.entry(contact).or_default().push(region.range);
+                }
+            }
+        }
+        tasks
+    }
+
+    /// The ranges of one round and with whom to compare them: few partners, every range with two of them.
+    pub(super) fn partners<S>(&self, env: &mut Env<S, A>) -> BTreeMap<Contact<A>, Vec<Prefix>> {
+        let mut chosen: BTreeSet<usize> = BTreeSet::new();
+        for region in &self.regions {
+            let others: Vec<_> = region.now.iter().copied().filter(|&holder| holder != OWN).collect();
+            let already = others.iter().filter(|holder| chosen.contains(holder)).count();
+            let mut left: Vec<_> = others.into_iter().filter(|holder| !chosen.contains(holder)).collect();
+            for _ in already..PARTNERS_PER_RANGE {
+                let Some(drawn) = (env.rng.next_u64() as usize).checked_rem(left.len()) else { break };
+                chosen.insert(left.swap_remove(drawn));
+            }
+        }
+        let mut tasks: BTreeMap<_, Vec<Prefix>> = BTreeMap::new();
+        for region in &self.regions {
+            for contact in region.now.iter().filter(|holder| chosen.contains(holder)) {
+                if let Some(contact) = self.contacts[*contact] {
+                    tasks.entry(contact).or_default().push(region.range);
+                }
+            }
+        }
+        tasks
+    }
+}

@@ -1,0 +1,87 @@
+//! What two holders say to each other to find the records in which they differ.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use crate::ranges::PrefixList;
+
+/// Asks whether both nodes hold the same in some ranges.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Compare {
+    /// The ranges.
+    #[n(0)]
+    pub ranges: PrefixList,
+    /// The XOR of the hashes of all records that the asking node holds there.
+    #[n(1)]
+    pub hash: u64,
+}
+
+/// What a node holds in the ranges of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Sums {
+    /// The hash of each range, 8 bytes each, most significant first; empty when all together are equal.
+    #[cbor(n(0), with = "crate::record::cbor_bytes")]
+    pub hashes: Bytes,
+}
+
+/// Asks for the parts of ranges that differ.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Divide {
+    /// The ranges.
+    #[n(0)]
+    pub ranges: PrefixList,
+    /// Which 16 bits of each hash are told: those from this one on; another number with each comparison, so that what
+    /// looks equal by accident does so only once.
+    #[n(1)]
+    pub rotation: u8,
+    /// By how much each of the last ranges of the list differs, 2 bytes each: where the answering node has a record
+    /// there with this hash, that is most likely all the other lacks, and it is sent at once.
+    #[cbor(n(2), with = "crate::record::cbor_bytes")]
+    pub differences: Bytes,
+}
+
+/// The parts of ranges.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Parts {
+    /// For each range one byte: 0 to 8 is that many records, whose hashes follow in path order; 255 means that the
+    /// hashes of its first three quarters follow, the fourth being what makes the XOR of all four that of the range;
+    /// 254 that the one record that differs is being sent.
+    /// A hash is 2 bytes, most significant first.
+    #[cbor(n(0), with = "crate::record::cbor_bytes")]
+    pub parts: Bytes,
+}
+
+/// Asks a node to send records.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Fetch {
+    /// Where they are.
+    #[n(0)]
+    pub ranges: PrefixList,
+    /// As in [`Divide`].
+    #[n(1)]
+    pub rotation: u8,
+    /// For each range: one byte for the number of hashes, and so many of 2 bytes, of the records that are wanted, none
+    /// standing for all of the range; then one byte for the number of plain values that the asking node holds there
+    /// and the other does not, and for each of them the last 2 bytes of its path and the 8 of its stamp's time.
+    /// Where the other wants to send an older version of one of these, it is not to.
+    #[cbor(n(2), with = "crate::record::cbor_bytes")]
+    pub wanted: Bytes,
+}
+
+/// Tells that the records of a [`Fetch`] are being sent.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Fetching {
+    /// How many.
+    #[n(0)]
+    pub records: u64,
+    /// One bit for each plain value that the asking node named, in order, most significant first: set where the
+    /// answering node holds a newer one and sends it.
+    #[cbor(n(1), with = "crate::record::cbor_bytes")]
+    pub newer: Bytes,
+}

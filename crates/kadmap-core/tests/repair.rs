@@ -1,0 +1,259 @@
+//! Holders come to hold the same, at a cost that grows with what differs.
+
+mod support;
+
+use std::time::Duration;
+
+use kadmap_core::testing::{Link, Network};
+use kadmap_core::wire::{Body, Message, Put, PutMode, Request};
+use kadmap_core::{Base, Config, Contact, Record, RecordId, RecordStore, Shape, Stamp, Version};
+use support::*;
+
+/// The kinds of messages that find differences; copies are puts.
+const FINDING: [&str; 6] = ["Compare", "Sums", "Divide", "Parts", "Fetch", "Fetching"];
+
+/// What a value of 100 bytes looks like.
+fn value_at(stamp_ms: u64) -> Record {
+    let stamp = Stamp { time: stamp_ms << 16, writer: 1 };
+    let payload = Some(text(&format!("\"{}\"", "x".repeat(98))));
+    Record::from(Base { stamp, shape: Shape::Value, payload, expires_ms: None })
+}
+
+/// Lets one node alone take in a record, as if the others had missed it.
+fn give(network: &mut Network, node: usize, name: &str, delta: Record) {
+    let from: Contact = network.contact(if node == 0 { 1 } else { 0 });
+    let (key, name) = (record(name).key, record(name).name);
+    let put = Put { key, name, mode: PutMode::Replicate, delta, if_newest: None };
+    let body = Body::Request(Request::Put(put));
+    let message = Message { id: 0, from_client: false, unhurried: false, body };
+    network.with(node, |node, now| node.handle_message(now, from, message));
+}
+
+fn version(network: &mut Network, node: usize, name: &str) -> Version {
+    let head = network.with(node, |node, _| node.store_mut().head(&record(name)).unwrap());
+    head.unwrap_or_default().version
+}
+
+fn holders(network: &mut Network, nodes: &[usize], name: &str) -> usize {
+    nodes.iter().filter(|&&node| !version(network, node, name).is_absent()).count()
+}
+
+fn finding(network: &Network) -> u64 {
+    FINDING.iter().filter_map(|kind| network.bytes_sent.get(kind)).sum()
+}
+
+fn copying(network: &Network) -> u64 {
+    ["Put", "Stored"].iter().filter_map(|kind| network.bytes_sent.get(kind)).sum()
+}
+
+fn comparisons(network: &Network, nodes: &[usize]) -> u64 {
+    nodes.iter().map(|&node| network.node(node).counters().repair_comparisons).sum()
+}
+
+/// Runs until each node has compared everything once more.
+fn one_round(network: &mut Network) {
+    network.run_for(Config::default().repair_interval * 5 / 4);
+}
+
+/// All that a node holds.
+fn held(network: &mut Network, node: usize) -> Vec<(RecordId, Version)> {
+    let heads = network.with(node, |node, _| node.store_mut().heads(None, usize::MAX).unwrap());
+    heads.into_iter().map(|(id, head)| (id, head.version)).collect()
+}
+
+#[test]
+fn comparing_a_hundred_thousand_records_costs_what_differs() {
+    let mut network = swarm(1, 2, &Config::default());
+    for number in 0..100_000 {
+        for node in [0, 1] {
+            give(&mut network, node, &format!("key {number}"), value_at(number));
+        }
+    }
+    network.run_for(Duration::from_secs(1));
+    network.bytes_sent.clear();
+    one_round(&mut network);
+    let compared = comparisons(&network, &[0, 1]);
+    let bytes = finding(&network) / compared;
+    assert!(
+        compared >= 2 && bytes <= 2_000,
+        "{bytes} bytes each for {compared} comparisons of equal records"
+    );
+    assert_eq!(copying(&network), 0);
+
+    for number in 0..40 {
+        give(&mut network, 0, &format!("only here {number}"), value_at(1));
+        give(&mut network, 1, &format!("only there {number}"), value_at(1));
+    }
+    for number in 0..10 {
+        give(&mut network, 0, &format!("key {}", 31 * number), value_at(1_000_000));
+        give(&mut network, 1, &format!("key {}", 37 * number + 5), value_at(1_000_000));
+    }
+    network.bytes_sent.clear();
+    one_round(&mut network);
+    assert!(held(&mut network, 0) == held(&mut network, 1), "both hold the same now");
+    assert_eq!(copies_sent(&network, &[0, 1]), 100, "each difference travels once");
+    let (found, copied) = (finding(&network), copying(&network));
+    assert!(found * 5 <= copied, "{found} bytes to find what took {copied} bytes to copy");
+}
+
+/// Puts some keys from the first node and waits for all copies.
+fn fill(network: &mut Network, keys: usize) -> Vec<String> {
+    let names: Vec<_> = (0..keys).map(|number| format!("key {number}")).collect();
+    for (number, name) in names.iter().enumerate() {
+        put(network, number % 2, name, &format!("{number}"));
+    }
+    network.run_for(Duration::from_secs(1));
+    network.bytes_sent.clear();
+    names
+}
+
+/// The nodes to which a key belongs among those that run.
+fn closest(network: &Network, nodes: &[usize], name: &str) -> Vec<usize> {
+    let mut nodes = nodes.to_vec();
+    nodes.sort_by_key(|&node| network.contact(node).id.distance(&record(name).key));
+    nodes.truncate(Config::default().replication);
+    nodes
+}
+
+/// How many of the copies that should be there are.
+fn share_of_copies(network: &mut Network, nodes: &[usize], names: &[String]) -> f64 {
+    let mut there = 0;
+    let mut wanted = 0;
+    for name in names {
+        let nodes = closest(network, nodes, name);
+        wanted += nodes.len();
+        there += holders(network, &nodes, name);
+    }
+    there as f64 / wanted as f64
+}
+
+fn copies_sent(network: &Network, nodes: &[usize]) -> u64 {
+    nodes.iter().map(|&node| network.node(node).counters().repair_copies).sum()
+}
+
+#[test]
+fn a_newcomer_is_given_what_it_now_holds_and_hardly_more() {
+    let mut network = swarm(11, 40, &Config::default());
+    network.run_for(Duration::from_secs(40));
+    let names = fill(&mut network, 300);
+    let before = copies_sent(&network, &(0..40).collect::<Vec<_>>());
+    let newcomer = network.spawn(Config::default(), &[0]);
+    network.run_for(Duration::from_secs(10));
+    let nodes: Vec<_> = (0..41).collect();
+    assert_eq!(share_of_copies(&mut network, &nodes, &names), 1.0);
+    let wanted = names.iter().filter(|name| closest(&network, &nodes, name).contains(&newcomer)).count();
+    let sent = copies_sent(&network, &nodes) - before;
+    assert!(wanted > 100 && sent as f64 <= 1.1 * wanted as f64, "{sent} copies for {wanted} records");
+}
+
+#[test]
+fn who_moves_up_when_a_node_dies_is_given_its_records_once() {
+    let mut network = swarm(12, 40, &Config::default());
+    network.run_for(Duration::from_secs(40));
+    let names = fill(&mut network, 300);
+    let nodes: Vec<_> = (0..40).collect();
+    let before = copies_sent(&network, &nodes);
+    network.set_up(17, false);
+    let lost = names.iter().filter(|name| closest(&network, &nodes, name).contains(&17)).count();
+    // Somebody has to ask for it before anybody knows.
+    for name in &names[..40] {
+        let _ = read(&mut network, 3, name);
+        let _ = read(&mut network, 23, name);
+    }
+    network.run_for(Config::default().probe_interval * 2);
+    let rest: Vec<_> = nodes.iter().copied().filter(|&node| node != 17).collect();
+    assert_eq!(share_of_copies(&mut network, &rest, &names), 1.0);
+    let sent = copies_sent(&network, &nodes) - before;
+    assert!(lost > 100 && sent as f64 <= 1.3 * lost as f64, "{sent} copies for {lost} records");
+}
+
+#[test]
+fn a_node_that_returns_in_time_costs_no_copies() {
+    let mut network = swarm(13, 30, &Config::default());
+    network.run_for(Duration::from_secs(40));
+    fill(&mut network, 200);
+    let nodes: Vec<_> = (0..30).collect();
+    let before = copies_sent(&network, &nodes);
+    network.set_up(9, false);
+    for number in 0..20 {
+        let _ = read(&mut network, 3, &format!("key {number}"));
+    }
+    network.set_up(9, true);
+    network.run_for(Duration::from_secs(120));
+    assert_eq!(copies_sent(&network, &nodes) - before, 0);
+}
+
+#[test]
+fn a_returning_node_is_given_what_it_missed_and_gives_what_others_missed() {
+    let mut network = swarm(14, 30, &Config::default());
+    network.run_for(Duration::from_secs(40));
+    fill(&mut network, 200);
+    network.set_up(9, false);
+    for number in 0..50 {
+        put(&mut network, 3, &format!("meanwhile {number}"), "1");
+    }
+    give(&mut network, 9, "only there", value_at(1));
+    network.set_up(9, true);
+    network.run_for(Duration::from_secs(60));
+    let nodes: Vec<_> = (0..30).collect();
+    let mut names: Vec<_> = (0..50).map(|number| format!("meanwhile {number}")).collect();
+    names.extend((0..200).map(|number| format!("key {number}")));
+    assert_eq!(share_of_copies(&mut network, &nodes, &names), 1.0);
+    if closest(&network, &nodes, "only there").contains(&9) {
+        network.run_for(Config::default().repair_interval * 3);
+        assert_eq!(share_of_copies(&mut network, &nodes, &["only there".to_owned()]), 1.0);
+    }
+}
+
+#[test]
+fn what_a_single_holder_knows_all_know_within_three_rounds() {
+    let mut network = swarm(15, 40, &Config::default());
+    network.run_for(Duration::from_secs(40));
+    let nodes: Vec<_> = (0..40).collect();
+    let names: Vec<_> = (0..60).map(|number| format!("rare {number}")).collect();
+    for name in &names {
+        let one = closest(&network, &nodes, name)[7];
+        give(&mut network, one, name, value_at(1));
+    }
+    network.run_for(Config::default().repair_interval * 15 / 4);
+    assert_eq!(share_of_copies(&mut network, &nodes, &names), 1.0);
+}
+
+#[test]
+fn a_leaving_node_hands_everything_over_before_it_goes() {
+    let config = Config { replication: 3, ..Config::default() };
+    let mut network = swarm(16, 12, &config);
+    network.run_for(Duration::from_secs(40));
+    let names = fill(&mut network, 200);
+    for leaver in [5, 6, 7] {
+        network.with(leaver, |node, now| node.leave(now));
+        network.wait_for(leaver, |event| matches!(event, kadmap_core::Event::Left { .. }).then_some(()));
+        network.set_up(leaver, false);
+    }
+    let rest: Vec<_> = (0..12).filter(|node| !(5..8).contains(node)).collect();
+    for name in &names {
+        assert!(holders(&mut network, &rest, name) >= 3, "{name}");
+    }
+}
+
+#[test]
+fn a_bad_network_does_not_raise_a_storm_of_repair() {
+    let traffic = |link: Link| {
+        let mut network = swarm(17, 30, &Config::default());
+        network.run_for(Duration::from_secs(40));
+        let names = fill(&mut network, 300);
+        network.link = link;
+        // Until the nodes have learned the network's new pace.
+        network.run_for(Duration::from_secs(60));
+        network.bytes_sent.clear();
+        network.run_for(Config::default().repair_interval * 4);
+        let nodes: Vec<_> = (0..30).collect();
+        assert_eq!(share_of_copies(&mut network, &nodes, &names), 1.0);
+        (network.bytes_sent.values().sum::<u64>(), copies_sent(&network, &nodes))
+    };
+    let (calm, _) = traffic(Link::default());
+    let delay_max = Duration::from_millis(200);
+    let (bad, copies) = traffic(Link { delay_max, loss: 0.1, duplicates: 0.01, ..Link::default() });
+    assert!(bad <= 2 * calm, "{bad} bytes with loss and jitter, {calm} without");
+    assert!(copies <= 300, "{copies} copies of records that all have");
+}
