@@ -103,7 +103,10 @@ impl<A: Address> Lookup<A> {
         self.paths = vec![Path::new(self.target, self.config.requests_per_path_max()); paths];
         let limit = self.config.shortlist_max();
         for (turn, seed) in seeds.iter().enumerate() {
-            self.paths[turn % paths].hear(*seed, None, None, limit);
+            let path = &mut self.paths[turn % paths];
+            if let Some(place) = path.place_for(&seed.id, limit) {
+                path.take_up(place, *seed, None, None, limit);
+            }
         }
     }
 
@@ -187,12 +190,15 @@ impl<A: Address> Lookup<A> {
             if contact.id == self.own || !contact.address.is_dialable() {
                 continue;
             }
+            // Most contacts are told several times: those that change nothing are looked at no further.
+            let Some(place) = self.paths[path].place_for(&contact.id, limit) else { continue };
             let decided = self.deciding_hop(&contact);
             if decided.is_some_and(|hop| self.trace[hop].outcome == HopOutcome::Failed) {
                 continue;
             }
             let decided = decided.map(|hop| hop as u32);
-            new += usize::from(self.paths[path].hear(contact, Some(hop as u32), decided, limit));
+            self.paths[path].take_up(place, contact, Some(hop as u32), decided, limit);
+            new += 1;
         }
         self.paths[path].arrived = self.paths[path].closest() == closest_before;
         new

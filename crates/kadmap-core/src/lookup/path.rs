@@ -40,24 +40,23 @@ impl<A: Address> Path<A> {
         Self { target, shortlist: Vec::new(), requests_left, waiting: 0, arrived: false }
     }
 
-    /// Takes up a contact unless its id is known here or `limit` closer ones are.
-    pub(super) fn hear(
+    /// Where a contact is to be taken up, unless its id is known here or `limit` closer ones are.
+    pub(super) fn place_for(&self, id: &NodeId, limit: usize) -> Option<usize> {
+        self.place(id).err().filter(|place| *place < limit)
+    }
+
+    /// Takes up a contact at the place that [`place_for`](Self::place_for) told.
+    pub(super) fn take_up(
         &mut self,
+        place: usize,
         contact: Contact<A>,
         told_by: Option<u32>,
         hop: Option<u32>,
         limit: usize,
-    ) -> bool {
-        let Err(place) = self.place(&contact.id) else {
-            return false;
-        };
-        if place >= limit {
-            return false;
-        }
+    ) {
         let nearness = self.nearness(&contact.id);
         self.shortlist.truncate(limit - 1);
         self.shortlist.insert(place, Candidate { nearness, contact: A::pack(contact), told_by, hop });
-        true
     }
 
     fn nearness(&self, id: &NodeId) -> u64 {

@@ -19,7 +19,7 @@ use crate::indexed::Indexed;
 use crate::operation::{Event, OperationId};
 use crate::record::{Clock, OVERHEAD_BYTES, Record, Stamp};
 use crate::routing::{Admission, RoutingTable};
-use crate::store::{RecordId, Ticket};
+use crate::store::{RecordId, RecordStore, Ticket};
 use crate::wire::{Body, Items, Message, Request, RequestId, Response, Stored, WireContact};
 use crate::{Address, Contact, NodeId, Now};
 
@@ -161,24 +161,6 @@ impl<S, A: Address> Env<S, A> {
         self.config.role == Role::Client
     }
 
-    /// Takes in a contact that has just proved itself at its address.
-    pub(super) fn verified(&mut self, now: Now, contact: Contact<A>) {
-        let heard = self.peers.heard(now.instant, &contact.id);
-        if heard == Heard::Lately {
-            return;
-        }
-        let admission = self.table.verified(now.instant, contact);
-        let is_new = matches!(admission, Admission::Added { .. });
-        if !self.is_newcomer && (is_new || heard == Heard::Back) {
-            self.departed.retain(|id| *id != contact.id);
-            self.arrived.retain(|known| known.id != contact.id);
-            self.arrived.push(contact);
-        }
-        if is_new {
-            self.newcomer_for_watches(now, contact.id);
-        }
-    }
-
     /// Stamps later writes of this node above what it has seen, unless that is from a clock too far ahead to follow.
     pub(super) fn observe(&mut self, now: Now, stamp: Stamp) {
         if stamp.unix_ms() <= now.unix_ms.saturating_add(self.config.clock_drift_max.as_millis() as u64) {
@@ -248,6 +230,29 @@ impl<S, A: Address> Env<S, A> {
         let body = Body::Response(response);
         let message = Message { id, from_client: self.is_client(), unhurried: false, body };
         self.actions.push_back(Action::Reply { to, message });
+    }
+}
+
+impl<S: RecordStore, A: Address> Env<S, A> {
+    /// Takes in a contact that has just proved itself at its address.
+    pub(super) fn verified(&mut self, now: Now, contact: Contact<A>) {
+        let heard = self.peers.heard(now.instant, &contact.id);
+        if heard == Heard::Lately {
+            return;
+        }
+        let admission = self.table.verified(now.instant, contact);
+        let is_new = matches!(admission, Admission::Added { .. });
+        if !self.is_newcomer && (is_new || heard == Heard::Back) {
+            self.departed.retain(|id| *id != contact.id);
+            self.arrived.retain(|known| known.id != contact.id);
+            // Who holds nothing has nothing to hand over.
+            if self.store.usage().records > 0 {
+                self.arrived.push(contact);
+            }
+        }
+        if is_new {
+            self.newcomer_for_watches(now, contact.id);
+        }
     }
 }
 

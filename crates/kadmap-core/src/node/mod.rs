@@ -66,8 +66,10 @@ use watchers::Watchers;
 use watches::Watches;
 use write::Write;
 
-/// Actions for which a node keeps room between bursts: as many as a quorum is; a join makes several times more.
+/// Actions for which a node with operations under way keeps room between bursts: as many as a quorum is.
 const ACTIONS_KEPT_ROOM_FOR: usize = 32;
+/// And one without, which answers now and then.
+const ACTIONS_KEPT_ROOM_FOR_IDLE: usize = 4;
 
 /// A node of the swarm: the protocol without sockets, clock, threads or OS randomness.
 ///
@@ -349,8 +351,12 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// The next thing to do; call until `None` after every input.
     pub fn poll_action(&mut self) -> Option<Action<A>> {
         let action = self.env.actions.pop_front();
-        if action.is_none() && self.env.actions.capacity() > ACTIONS_KEPT_ROOM_FOR {
-            self.env.actions = VecDeque::new();
+        if action.is_none() {
+            let is_idle = self.operations.is_empty();
+            let kept = if is_idle { ACTIONS_KEPT_ROOM_FOR_IDLE } else { ACTIONS_KEPT_ROOM_FOR };
+            if self.env.actions.capacity() > kept {
+                self.env.actions = VecDeque::new();
+            }
         }
         action
     }
@@ -574,7 +580,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let waited_for_company = in_flight.owner == Owner::Background;
         let is_small = env::request_bytes(&in_flight.request) <= env::LARGE_BYTES;
         if is_small && !waited_for_company {
-            self.env.peers.answered(&from.id, round_trip);
+            self.env.peers.answered(now.instant, &from.id, round_trip);
         }
         let kind = SignalKind::Answer { response, round_trip };
         self.route(now, in_flight.owner, Signal { from: in_flight.to, request: id, kind });
@@ -585,7 +591,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let (to, owner, attempts) = (in_flight.to, in_flight.owner, in_flight.attempts);
         let elapsed = now.instant.since(in_flight.sent);
         if overdue == Overdue::Lost && attempts > 1 {
-            self.env.peers.waited(&to.id, elapsed);
+            self.env.peers.waited(now.instant, &to.id, elapsed);
         }
         match overdue {
             Overdue::Slow => {

@@ -2,11 +2,11 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::NodeId;
 use crate::rtt::RoundTrip;
 use crate::time::Tick;
+use crate::{Instant, NodeId};
 
-/// Nodes remembered at most; beyond it the half that was confirmed longest ago is forgotten.
+/// Nodes met lately that are remembered at most; beyond it the half that was confirmed longest ago is forgotten.
 const PACES_MAX: usize = 4096;
 
 /// The start of an id: as good as all of it where a mistake costs a wrong guess at a round trip, and it takes 2^64 keys
@@ -33,41 +33,48 @@ impl ShortIds {
     }
 }
 
-/// What is known of one node.
-#[derive(Debug, Clone, Copy, Default)]
+/// What is known of a node that was met lately.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    pub(super) round_trip: RoundTrip,
-    /// When it was last confirmed in the routing table; the start of the clock before.
+    round_trip: RoundTrip,
+    /// When it was last confirmed in the routing table.
     pub(super) confirmed: Tick,
 }
 
-/// What is known of all nodes.
+/// How fast each node answers.
 ///
 /// Two stores, and nobody is in both: a hash table for those met lately, which takes newcomers quickly, and a sorted
-/// vector for those that stay, which takes a third of its room.
+/// vector for contacts that stay, which takes a third of its room.
 #[derive(Debug, Default)]
 pub(super) struct Paces {
     recent: FxHashMap<ShortId, Pace>,
-    settled: Vec<(ShortId, Pace)>,
+    settled: Vec<(ShortId, RoundTrip)>,
 }
 
 impl Paces {
-    pub(super) fn get(&self, id: &NodeId) -> Option<&Pace> {
+    /// What a node's answers have taken so far.
+    pub(super) fn round_trip(&self, id: &NodeId) -> RoundTrip {
         let id = short(id);
-        let settled = || self.place(&id).ok().map(|place| &self.settled[place].1);
-        self.recent.get(&id).or_else(settled)
+        let settled = || self.place(&id).ok().map(|place| self.settled[place].1);
+        self.recent.get(&id).map(|pace| pace.round_trip).or_else(settled).unwrap_or_default()
     }
 
-    /// What is known of a node, to add to; nothing when it is new.
-    pub(super) fn entry(&mut self, id: &NodeId) -> &mut Pace {
+    /// What is known of a node, if it was met lately: cheaper than to look among all.
+    pub(super) fn recent_mut(&mut self, id: &NodeId) -> Option<&mut Pace> {
+        self.recent.get_mut(&short(id))
+    }
+
+    /// What a node's answers have taken so far, to add the next; nothing when it is new.
+    pub(super) fn round_trip_mut(&mut self, now: Instant, id: &NodeId) -> &mut RoundTrip {
         let id = short(id);
         if let Ok(place) = self.place(&id) {
             return &mut self.settled[place].1;
         }
-        if self.recent.len() + self.settled.len() >= PACES_MAX && !self.recent.contains_key(&id) {
+        if self.recent.len() >= PACES_MAX && !self.recent.contains_key(&id) {
             self.make_room();
         }
-        self.recent.entry(id).or_default()
+        let new = Pace { round_trip: RoundTrip::default(), confirmed: Tick::at(now) };
+        &mut self.recent.entry(id).or_insert(new).round_trip
     }
 
     pub(super) fn remove(&mut self, id: &NodeId) {
@@ -78,20 +85,21 @@ impl Paces {
         }
     }
 
-    /// Forgets those that are not to be kept, and gives back all memory but what the others need.
-    pub(super) fn settle(&mut self, keep: impl Fn(&ShortId, &Pace) -> bool) {
-        self.settled.extend(std::mem::take(&mut self.recent));
-        self.settled.retain(|(id, pace)| keep(id, pace));
+    /// Forgets all but `contacts`, and gives back all memory but what they need.
+    pub(super) fn settle(&mut self, contacts: &ShortIds) {
+        let recent = std::mem::take(&mut self.recent).into_iter();
+        self.settled.extend(recent.map(|(id, pace)| (id, pace.round_trip)));
+        self.settled.retain(|(id, _)| contacts.contain(id));
         self.settled.sort_unstable_by_key(|(id, _)| *id);
         self.settled.shrink_to_fit();
     }
 
+    /// Forgets the half of those met lately that was confirmed longest ago.
     fn make_room(&mut self) {
-        let all = self.recent.values().chain(self.settled.iter().map(|(_, pace)| pace));
-        let mut confirmed: Vec<_> = all.map(|pace| pace.confirmed).collect();
+        let mut confirmed: Vec<_> = self.recent.values().map(|pace| pace.confirmed).collect();
         confirmed.sort_unstable();
         let middle = confirmed[confirmed.len() / 2];
-        self.settle(|_, pace| pace.confirmed > middle);
+        self.recent.retain(|_, pace| pace.confirmed > middle);
     }
 
     fn place(&self, id: &ShortId) -> Result<usize, usize> {
@@ -103,48 +111,53 @@ impl Paces {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::Instant;
 
     fn id(n: usize) -> NodeId {
         NodeId::of_public_key(&n.to_be_bytes())
     }
 
-    fn tick(seconds: usize) -> Tick {
-        Tick::at(Instant::from_micros(seconds as u64 * 1_000_000))
+    fn at(seconds: usize) -> Instant {
+        Instant::from_micros(seconds as u64 * 1_000_000)
+    }
+
+    /// Notes a round trip of `n + 1` milliseconds to node `n`, at second `n`.
+    fn measure(paces: &mut Paces, n: usize) {
+        paces.round_trip_mut(at(n), &id(n)).sample(Duration::from_millis(n as u64 + 1));
+    }
+
+    fn measured(paces: &Paces, n: usize) -> Option<Duration> {
+        paces.round_trip(&id(n)).smoothed()
     }
 
     #[test]
     fn memory_is_bounded_and_those_confirmed_lately_stay() {
         let mut paces = Paces::default();
-        for n in 0..PACES_MAX + 10 {
-            paces.entry(&id(n)).confirmed = tick(n);
-        }
-        assert!(paces.recent.len() + paces.settled.len() <= PACES_MAX);
-        assert!(paces.get(&id(PACES_MAX - 1)).is_some());
-        assert!(paces.get(&id(0)).is_none());
+        (0..PACES_MAX + 10).for_each(|n| measure(&mut paces, n));
+        assert!(paces.recent.len() <= PACES_MAX);
+        assert!(measured(&paces, PACES_MAX - 1).is_some());
+        assert!(measured(&paces, 0).is_none());
     }
 
     #[test]
-    fn what_is_known_survives_settling() {
+    fn what_is_known_of_contacts_survives_settling() {
         let mut paces = Paces::default();
-        for n in 0..100 {
-            paces.entry(&id(n)).confirmed = tick(n);
-        }
-        paces.settle(|_, pace| pace.confirmed >= tick(50));
-        paces.entry(&id(200)).confirmed = tick(200);
-        assert!(paces.get(&id(49)).is_none());
-        assert!(
-            (50..100).chain([200]).all(|n| paces.get(&id(n)).map(|pace| pace.confirmed) == Some(tick(n)))
-        );
-        paces.entry(&id(60)).confirmed = Tick::default();
+        (0..100).for_each(|n| measure(&mut paces, n));
+        paces.settle(&ShortIds::of((50..100).map(id)));
+        measure(&mut paces, 200);
+        assert!(measured(&paces, 49).is_none());
+        let as_measured = |n: usize| measured(&paces, n) == Some(Duration::from_millis(n as u64 + 1));
+        assert!((50..100).chain([200]).all(as_measured));
+        measure(&mut paces, 60);
         assert_eq!(paces.recent.len(), 1, "a settled one stays where it is");
         paces.remove(&id(60));
-        assert!(paces.get(&id(60)).is_none());
+        assert!(measured(&paces, 60).is_none());
     }
 
     #[test]
     fn a_settled_node_is_small() {
-        assert_eq!(size_of::<(ShortId, Pace)>(), 20);
+        assert_eq!(size_of::<(ShortId, RoundTrip)>(), 16);
     }
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::paces::{Pace, Paces, ShortIds, short};
+use super::paces::{Paces, ShortIds, short};
 use crate::rtt::{RoundTrip, TimeoutConfig};
 use crate::time::Tick;
 use crate::{Instant, NodeId};
 
 /// Nodes with trouble remembered at most; beyond it the half whose trouble is oldest is forgotten.
 const TROUBLES_MAX: usize = 4096;
-/// How long a node is remembered that is not in the routing table.
+/// How long trouble with a node is remembered that is not in the routing table.
 const STRANGERS_REMEMBERED: Duration = Duration::from_secs(60);
 /// How many times the typical wait a node is given that was never measured: a handshake takes two round trips more.
 const UNMEASURED_FACTOR: u32 = 4;
@@ -73,22 +73,22 @@ impl Peers {
         if trouble.is_some_and(|trouble| trouble.unresponsive && trouble.silences == 0) {
             self.false_alarms += (ONE - self.false_alarms) >> LOSS_SMOOTHING_SHIFT;
         }
-        let pace = self.paces.entry(id);
-        let is_due =
-            is_back || pace.confirmed == Tick::default() || pace.confirmed.age(now) >= CONFIRM_INTERVAL;
-        if is_due {
-            pace.confirmed = Tick::at(now);
+        // Most who are heard are never asked anything: nothing is kept of them, and they are confirmed each time.
+        let pace = self.paces.recent_mut(id);
+        let lately = pace.as_ref().is_some_and(|pace| pace.confirmed.age(now) < CONFIRM_INTERVAL);
+        if is_back || !lately {
+            pace.into_iter().for_each(|pace| pace.confirmed = Tick::at(now));
         }
-        match (is_back, is_due) {
+        match (is_back, lately) {
             (true, _) => Heard::Back,
-            (false, true) => Heard::Confirm,
-            (false, false) => Heard::Lately,
+            (false, true) => Heard::Lately,
+            (false, false) => Heard::Confirm,
         }
     }
 
     /// Notes how long an answer took that was asked for once.
-    pub(super) fn answered(&mut self, id: &NodeId, round_trip: Duration) {
-        self.paces.entry(id).round_trip.sample(round_trip);
+    pub(super) fn answered(&mut self, now: Instant, id: &NodeId, round_trip: Duration) {
+        self.paces.round_trip_mut(now, id).sample(round_trip);
         self.typical.sample(round_trip);
         self.loss -= self.loss >> LOSS_SMOOTHING_SHIFT;
         self.false_alarms -= self.false_alarms >> LOSS_SMOOTHING_SHIFT;
@@ -114,7 +114,7 @@ impl Peers {
 
     /// What its answers have taken so far.
     pub(super) fn round_trip(&self, id: &NodeId) -> RoundTrip {
-        self.paces.get(id).map(|pace| pace.round_trip).unwrap_or_default()
+        self.paces.round_trip(id)
     }
 
     /// Notes that an answer is overdue.
@@ -123,8 +123,8 @@ impl Peers {
     }
 
     /// Notes that several attempts went unanswered for so long, which may be the network's pace these days.
-    pub(super) fn waited(&mut self, id: &NodeId, elapsed: Duration) {
-        self.paces.entry(id).round_trip.waited(elapsed);
+    pub(super) fn waited(&mut self, now: Instant, id: &NodeId, elapsed: Duration) {
+        self.paces.round_trip_mut(now, id).waited(elapsed);
     }
 
     /// Notes that one attempt was lost: the node counts as unresponsive until it is heard.
@@ -186,14 +186,12 @@ impl Peers {
         self.trouble(id).left
     }
 
-    /// Forgets the nodes that are not among `contacts` and have not been heard of for a while, and gives their memory
-    /// back; costs as much as all that is known.
+    /// Forgets the nodes that are not among `contacts`, trouble of the last minute excepted, and gives their memory back;
+    /// costs as much as all that is known.
     pub(super) fn forget_strangers(&mut self, now: Instant, contacts: impl Iterator<Item = NodeId>) {
         let contacts = ShortIds::of(contacts);
         let is_recent = |tick: Tick| tick.age(now) < STRANGERS_REMEMBERED;
-        let is_measured = |pace: &Pace| pace.round_trip.smoothed().is_some();
-        let is_worth_it = |id: &_, pace: &_| is_measured(pace) && contacts.contain(id);
-        self.paces.settle(|id, pace| is_recent(pace.confirmed) || is_worth_it(id, pace));
+        self.paces.settle(&contacts);
         self.troubles.retain(|id, trouble| is_recent(trouble.since) || contacts.contain(&short(id)));
         self.troubles.shrink_to_fit();
     }
@@ -232,6 +230,7 @@ mod tests {
     #[test]
     fn a_word_from_a_suspect_clears_it() {
         let mut peers = Peers::default();
+        peers.answered(at(0), &id(1), Duration::from_millis(1));
         peers.suspect(&id(1));
         assert!(peers.is_suspect(&id(1)));
         assert_eq!(peers.heard(at(5_000), &id(1)), Heard::Confirm);
@@ -255,7 +254,7 @@ mod tests {
         let mut peers = Peers::default();
         let first = (timeouts.hedge_initial, timeouts.timeout_initial);
         assert_eq!(peers.patience(&id(1), &timeouts), first);
-        (0..100).for_each(|_| peers.answered(&id(2), Duration::from_micros(300)));
+        (0..100).for_each(|_| peers.answered(at(0), &id(2), Duration::from_micros(300)));
         let (slow, lost) = peers.patience(&id(1), &timeouts);
         assert_eq!((slow, lost), (4 * timeouts.hedge_floor, 4 * timeouts.timeout_floor));
         assert!(peers.patience(&id(2), &timeouts) < (slow, lost));
@@ -265,27 +264,25 @@ mod tests {
     fn loss_is_noticed_and_forgotten() {
         let mut peers = Peers::default();
         for _ in 0..50 {
-            (0..19).for_each(|_| peers.answered(&id(1), Duration::from_millis(1)));
+            (0..19).for_each(|_| peers.answered(at(0), &id(1), Duration::from_millis(1)));
             peers.lost(&id(1));
         }
         assert!(peers.is_lossy());
-        (0..1_000).for_each(|_| peers.answered(&id(1), Duration::from_millis(1)));
+        (0..1_000).for_each(|_| peers.answered(at(0), &id(1), Duration::from_millis(1)));
         assert!(!peers.is_lossy());
     }
 
     #[test]
-    fn strangers_are_forgotten_after_a_while_and_contacts_are_not() {
+    fn strangers_are_forgotten_and_contacts_are_not() {
         let mut peers = Peers::default();
-        peers.heard(at(0), &id(1));
-        peers.answered(&id(1), Duration::from_millis(3));
-        peers.heard(at(0), &id(2));
+        peers.answered(at(0), &id(1), Duration::from_millis(3));
+        peers.answered(at(0), &id(2), Duration::from_millis(3));
         peers.silent(at(0), &id(3));
+        peers.silent(at(1_000), &id(4));
         let late = at(STRANGERS_REMEMBERED.as_millis() as u64);
-        peers.heard(late, &id(4));
         peers.forget_strangers(late, [id(1)].into_iter());
         assert_eq!(peers.round_trip(&id(1)).smoothed(), Some(Duration::from_millis(3)));
-        assert!(peers.paces.get(&id(2)).is_none());
-        assert_eq!(peers.silences(&id(3)), 0);
-        assert!(peers.paces.get(&id(4)).is_some(), "it was heard a moment ago");
+        assert_eq!(peers.round_trip(&id(2)).smoothed(), None);
+        assert_eq!((peers.silences(&id(3)), peers.silences(&id(4))), (0, 1));
     }
 }
