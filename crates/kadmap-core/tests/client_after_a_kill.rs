@@ -4,7 +4,6 @@
 //! 306 ms, the whole of four attempts, for eight seconds after the kill.
 
 // This file uses its own part of it.
-#[allow(dead_code)]
 mod support;
 
 use std::time::Duration;
