@@ -3,7 +3,6 @@
 //! Found by `kadmap-chaos half-killed --short` on real processes: in about half of the runs every get of a client took
 //! 306 ms, the whole of four attempts, for eight seconds after the kill.
 
-// This file uses its own part of it.
 mod support;
 
 use std::time::Duration;
@@ -19,7 +18,6 @@ const LEARNING: Duration = Duration::from_secs(1);
 const GET_MAX: Duration = Duration::from_millis(100);
 
 #[test]
-#[ignore = "a known weakness: each get of a client waits for all the dead again"]
 fn a_client_waits_for_the_dead_once_and_not_in_every_get() {
     for seed in 0..10 {
         let mut network = swarm(seed, NODES, &Config::default());

@@ -16,6 +16,8 @@ pub(super) struct Finder<A: Address> {
     lookup: Lookup<A>,
     /// The answer when the routing table already knows everyone near.
     known: Option<Vec<Contact<A>>>,
+    /// Whether nodes that were silent lately are asked all the same: only when nobody else has answered.
+    asks_silent: bool,
 }
 
 impl<A: Address> Finder<A> {
@@ -25,7 +27,7 @@ impl<A: Address> Finder<A> {
         if env.table.knows_all_near(&target, want) {
             let known = env.table.closest(&target, want, |_| true);
             let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
-            return Self { target, lookup, known: Some(known) };
+            return Self { target, lookup, known: Some(known), asks_silent: true };
         }
         Self::by_asking(env, now, target)
     }
@@ -38,17 +40,39 @@ impl<A: Address> Finder<A> {
         if let Some(bucket) = env.table.bucket_index(&target) {
             env.table.touch(bucket, now.instant);
         }
-        Self { target, lookup: Lookup::new(target, env.own, seeds, config), known: None }
+        let lookup = Lookup::new(target, env.own, seeds, config);
+        Self { target, lookup, known: None, asks_silent: false }
     }
 
     /// Sends what is to be sent next.
     pub(super) fn advance<S>(&mut self, env: &mut Env<S, A>, now: Now, owner: Owner) {
         while self.known.is_none()
-            && let Some(candidate) = self.lookup.next()
+            && let Some(candidate) = self.next(env, now)
         {
             let count = env.config.limits.contacts_per_answer_max as u32;
             let request = Request::FindNode(FindNode { target: self.target, count });
             env.request(now, candidate, request, owner);
+        }
+    }
+
+    /// Whom to ask next. Nodes that were silent lately count as failed: a client, which knows nobody's neighbourhood and
+    /// is told of the dead by everyone, would wait for them in every lookup.
+    fn next<S>(&mut self, env: &Env<S, A>, now: Now) -> Option<Contact<A>> {
+        loop {
+            let Some(candidate) = self.lookup.next() else {
+                if self.asks_silent || !self.lookup.is_done() || !self.lookup.closest().is_empty() {
+                    return None;
+                }
+                self.asks_silent = true;
+                let config = env.config.lookup(false);
+                let seeds = env.table.closest(&self.target, 2 * config.want, |_| true);
+                self.lookup = Lookup::new(self.target, env.own, seeds, config);
+                continue;
+            };
+            if self.asks_silent || !env.peers.is_given_up(now.instant, &candidate.id) {
+                return Some(candidate);
+            }
+            self.lookup.failed(&candidate);
         }
     }
 

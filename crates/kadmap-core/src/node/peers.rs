@@ -17,6 +17,10 @@ const STRANGERS_REMEMBERED: Duration = Duration::from_secs(60);
 const UNMEASURED_FACTOR: u32 = 4;
 /// How long an answer stands before a contact is confirmed in the routing table again.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
+/// A node that is silent is left alone by lookups for this long; as long as it takes until a member probes it again.
+const GIVEN_UP_FIRST: Duration = Duration::from_secs(5);
+/// And twice as long each time, up to 10 minutes.
+const GIVEN_UP_DOUBLINGS_MAX: u32 = 7;
 /// Weight of one request in the share of lost ones: 1/64, so that some hundred requests tell.
 const LOSS_SMOOTHING_SHIFT: u32 = 6;
 /// The share of proven false alarms, as one in so many, from which a lost request says little about its node. Half
@@ -158,6 +162,14 @@ impl Peers {
     pub(super) fn was_silent_within(&self, now: Instant, id: &NodeId, window: Duration) -> bool {
         let trouble = self.trouble(id);
         trouble.silences > 0 && trouble.since.age(now) < window
+    }
+
+    /// Whether it left all attempts of a request unanswered so lately that asking again is no use: for longer with every
+    /// time.
+    pub(super) fn is_given_up(&self, now: Instant, id: &NodeId) -> bool {
+        let trouble = self.trouble(id);
+        let doublings = trouble.silences.saturating_sub(1).min(GIVEN_UP_DOUBLINGS_MAX);
+        trouble.silences > 0 && trouble.since.age(now) < GIVEN_UP_FIRST * (1 << doublings)
     }
 
     /// Requests it left unanswered since it was last heard.
