@@ -118,6 +118,8 @@ fn nothing_can_be_removed_from_what_is_no_list() {
     let field = Change::PutField { field: "a".into(), payload: text("1") };
     change(&mut network, 2, Change::Delete).unwrap();
     change(&mut network, 2, field).unwrap();
+    // Until every replica has the copy of it.
+    network.run_for(Duration::from_millis(200));
     let error = change(&mut network, 3, Change::Trim { up_to: stamp }).unwrap_err();
     assert!(error.to_string().contains("holds a map, not a list"), "{error}");
 }
@@ -127,8 +129,12 @@ fn a_trim_hides_the_oldest_with_one_small_message_and_keeps_the_rest() {
     let mut network = swarm(4, 16, &Config::default());
     let list = Change::Put { payload: text("[-1]"), shape: Shape::List };
     change(&mut network, 0, list).unwrap();
-    let stamps: Vec<_> =
-        (0..50).map(|n| append(&mut network, n % 16, "list", &n.to_string()).stamp).collect();
+    let mut stamps = Vec::new();
+    for n in 0..50 {
+        stamps.push(append(&mut network, n % 16, "list", &n.to_string()).stamp);
+        // Whoever appends next has a copy, and so stamps above it.
+        network.run_for(Duration::from_millis(100));
+    }
     trim(&mut network, 7, stamps[46]);
     for node in 0..16 {
         assert_eq!(items(&mut network, node, "list"), ["47", "48", "49"], "node {node}");

@@ -257,3 +257,35 @@ fn a_bad_network_does_not_raise_a_storm_of_repair() {
     assert!(bad <= 2 * calm, "{bad} bytes with loss and jitter, {calm} without");
     assert!(copies <= 300, "{copies} copies of records that all have");
 }
+
+#[test]
+fn a_node_that_lacks_what_was_written_has_no_say_in_a_quorum() {
+    let config = Config { replication: 5, ..Config::default() };
+    for seed in 0..20 {
+        let mut network = swarm(seed, 5, &config);
+        network.run_for(Duration::from_secs(20));
+        // Each write misses two replicas, and each of the others goes and is followed by a new node in turn.
+        let mut expected = Vec::new();
+        for turn in 0..12 {
+            let nodes: Vec<_> = (turn..turn + 5).collect();
+            network.set_up(nodes[1], false);
+            network.set_up(nodes[2], false);
+            for number in 0..5 {
+                let item = format!("\"{turn}.{number}\"");
+                append(&mut network, nodes[4], "list", &item);
+                expected.push(item);
+            }
+            network.set_up(nodes[1], true);
+            network.set_up(nodes[2], true);
+            network.run_for(Duration::from_millis(100));
+            let newcomer = network.spawn(config.clone(), &[nodes[3]]);
+            network.run_for(Duration::from_millis(500));
+            network.set_up(nodes[0], false);
+            for reader in [nodes[4], newcomer] {
+                let found = items(&mut network, reader, "list");
+                assert_eq!(found, expected, "seed {seed}, turn {turn}, node {reader}");
+            }
+            network.run_for(Duration::from_secs(60));
+        }
+    }
+}

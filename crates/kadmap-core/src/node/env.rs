@@ -67,6 +67,11 @@ pub(super) struct Env<S, A: Address> {
     pub(super) hearsay: VecDeque<Contact<A>>,
     /// Whether this node has come with nothing and still gets to know the swarm: whom it meets was there before it.
     pub(super) is_newcomer: bool,
+    /// Whether this node has come to a swarm and does not yet hold what belongs to it: it takes writes, but has no say in
+    /// reads, for a quorum that counted it could miss what was acknowledged before it came.
+    pub(super) is_syncing: bool,
+    /// Whether it has just come to know the swarm, and is to learn now what belongs to it.
+    pub(super) sync_due: bool,
     /// Contacts that are new or back, and have not been handed their records.
     pub(super) arrived: Vec<Contact<A>>,
     /// Contacts that fell silent or left, whose records lack a replica.

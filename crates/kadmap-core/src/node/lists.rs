@@ -13,6 +13,9 @@ const ITEMS_SURELY_LARGE: usize = LARGE_BYTES as usize / OVERHEAD_BYTES;
 impl<S: RecordStore, A: Address> Env<S, A> {
     /// Answers at once, unless the page is large: then it is announced and goes out with a later turn.
     pub(super) fn serve_items(&mut self, now: Now, items: Items, from: NodeId, id: RequestId) -> Response<A> {
+        if self.is_syncing {
+            return Response::Refused(Refusal::Starting);
+        }
         let head = match self.head_here(&items.record()) {
             Ok(head) => head.unwrap_or_default(),
             Err(refusal) => return Response::Refused(refusal),

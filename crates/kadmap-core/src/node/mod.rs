@@ -145,6 +145,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             after_flush: VecDeque::new(),
             hearsay: VecDeque::new(),
             is_newcomer: false,
+            is_syncing: false,
+            sync_due: false,
             arrived: Vec::new(),
             departed: Vec::new(),
             large_gets: VecDeque::new(),
@@ -263,6 +265,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// [`Event::Joined`] tells when it is done.
     pub fn join(&mut self, now: Now, contacts: &[Contact<A>]) {
         self.env.is_newcomer = !contacts.is_empty() && self.env.store.usage().records == 0;
+        self.env.is_syncing = !contacts.is_empty() && !self.env.is_client();
         for contact in contacts {
             self.env.verified(now, *contact);
         }

@@ -171,12 +171,12 @@ impl<A: Address> PageRead<A> {
     fn ask<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>, want: Want) {
         let state = if to.id == env.own {
             match env.page_here(now, &self.record_id, &self.range, self.with_base) {
-                Ok(page) => {
+                Ok(page) if !env.is_syncing => {
                     let summary = page.summary();
                     self.take_in(summary.clone(), page);
                     State::Done(summary)
                 }
-                Err(_) => State::Silent,
+                _ => State::Silent,
             }
         } else {
             if want == Want::Record {

@@ -195,7 +195,7 @@ impl<A: Address> Read<A> {
 
     fn ask<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>, want: Want) {
         let state = if to.id == env.own {
-            match env.load_here(now, &self.record_id) {
+            match env.own_word(now, &self.record_id) {
                 Ok((version, record)) => {
                     self.take_in(now, version, record);
                     State::Done(Told { version, merged: true })

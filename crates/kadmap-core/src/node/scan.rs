@@ -133,8 +133,10 @@ impl<A: Address> Scan<A> {
         if let Some(own) = round.spare.iter().position(|contact| contact.id == env.own) {
             // What this node holds itself costs nothing.
             round.spare.remove(own);
-            let names = self.names(last_key);
-            round.pages.push(env.names_here(now, &names));
+            if !env.is_syncing {
+                let names = self.names(last_key);
+                round.pages.push(env.names_here(now, &names));
+            }
         }
         let need = need.saturating_sub(round.pages.len());
         round.spare.reverse();

@@ -58,6 +58,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Compare(compare) => self.serve_compare(&compare),
             Request::Divide(divide) => self.serve_divide(from, &divide),
             Request::Fetch(fetch) => self.serve_fetch(from, &fetch),
+            Request::Names(_) if self.is_syncing => Response::Refused(Refusal::Starting),
             Request::Names(names) => Response::Names(self.names_here(now, &names)),
             Request::Items(items) => self.serve_items(now, items, from.id, id),
             Request::Status(_) => Response::Status(self.status(now)),
@@ -113,6 +114,11 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             }
             Err(error) => Err(self.storage_failed(&id, error)),
         }
+    }
+
+    /// This node's own word on a record in a read of its own; none while it does not hold what belongs to it.
+    pub(super) fn own_word(&mut self, now: Now, id: &RecordId) -> Result<(Version, Record), Refusal> {
+        if self.is_syncing { Err(Refusal::Starting) } else { self.load_here(now, id) }
     }
 
     /// What this node holds under an id. A store that fails has no answer: to say that nothing is here would count
@@ -194,6 +200,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
 
     /// Answers at once, unless the answer is large: then it is announced and goes out with a later turn.
     fn serve_get(&mut self, now: Now, get: Get, from: NodeId, id: RequestId) -> Response<A> {
+        if self.is_syncing {
+            return Response::Refused(Refusal::Starting);
+        }
         let record_id = RecordId { key: get.key, name: get.name };
         let head = match self.head_here(&record_id) {
             Ok(head) => head.unwrap_or_default(),

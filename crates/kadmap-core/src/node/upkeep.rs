@@ -144,6 +144,8 @@ impl Upkeep {
     /// This node knows its swarm, or is the first of it.
     pub(super) fn joined<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         env.is_newcomer = false;
+        env.is_syncing &= !env.table.is_empty();
+        env.sync_due = env.is_syncing;
         env.tidy_up(now);
         self.stage = Stage::Joined;
         env.table.mark_filled();

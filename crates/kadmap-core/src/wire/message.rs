@@ -359,8 +359,9 @@ pub enum Refusal {
         #[n(1)]
         bytes_max: u64,
     },
-    /// The node has just started and is still reading what it holds; ask again in a moment.
-    #[error("the node is still reading its records")]
+    /// The node has just started: it still reads what it holds, or learns from others what belongs to it; ask again in a
+    /// moment.
+    #[error("the node has just started and does not yet hold what belongs to it")]
     #[n(10)]
     Starting,
 }

@@ -14,6 +14,7 @@ mod outbox;
 mod rival;
 mod serve;
 mod session;
+mod sync;
 mod wish;
 
 use std::collections::BTreeMap;
@@ -25,10 +26,11 @@ use super::signal::{Signal, SignalKind};
 use crate::ranges::{Prefix, joined};
 use crate::store::RecordStore;
 use crate::wire::{Refusal, RequestId, Response};
-use crate::{Address, Contact, Instant, NodeId, Now};
-use neighbours::Neighbours;
+use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
+use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
+use sync::Sync;
 
 /// Comparisons that one node has under way at once: enough to keep busy, few enough to leave its peers alone.
 const SESSIONS_MAX: usize = 4;
@@ -36,8 +38,8 @@ const SESSIONS_MAX: usize = 4;
 const RANGES_PER_SESSION_MAX: usize = 512;
 /// Records taken into the tree in one turn after a start: a turn stays around a millisecond.
 const INDEXED_PER_TURN: usize = 512;
-/// How long to wait with a holder that is still reading its own records.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How long to wait with a holder that is still reading its own records, or learning from others what belongs to it.
+const BUSY_WAIT: Duration = Duration::from_millis(500);
 
 /// Ranges that wait to be compared with a holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub(super) struct Repair<A: Address> {
     tasks: BTreeMap<Contact<A>, Task>,
     /// By the request whose answer each waits for.
     sessions: BTreeMap<RequestId, Session<A>>,
+    /// While this node comes to hold what belongs to it.
+    sync: Option<Sync<A>>,
 }
 
 impl<A: Address> Default for Repair<A> {
@@ -69,6 +73,7 @@ impl<A: Address> Default for Repair<A> {
             round_at: None,
             tasks: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            sync: None,
         }
     }
 }
@@ -84,7 +89,9 @@ impl<A: Address> Repair<A> {
         }
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
-        let timers = [self.arrivals_at, self.departures_at, self.round_at, task, env.outbox.next_timer(env)];
+        let sync = self.sync.as_ref().map(Sync::until);
+        let timers =
+            [self.arrivals_at, self.departures_at, self.round_at, task, sync, env.outbox.next_timer(env)];
         timers.into_iter().flatten().min()
     }
 
@@ -96,6 +103,7 @@ impl<A: Address> Repair<A> {
             return;
         }
         self.plan_due(env, now);
+        self.go_on_syncing(env, now);
         self.start_sessions(env, now);
         env.send_parcels(now);
     }
@@ -106,6 +114,10 @@ impl<A: Address> Repair<A> {
             env.arrived.clear();
             env.departed.clear();
             return;
+        }
+        if env.sync_due && env.store.is_indexed() {
+            env.sync_due = false;
+            self.start_sync(env, now);
         }
         if !env.arrived.is_empty() && self.arrivals_at.is_none() {
             self.arrivals_at = Some(now.instant + env.jitter(env.config.handover_delay));
@@ -136,6 +148,9 @@ impl<A: Address> Repair<A> {
     /// Forgets what was to be compared with a node that does not answer; what became of its place is another task.
     pub(super) fn fell_silent(&mut self, id: &NodeId) {
         self.tasks.retain(|contact, _| contact.id != *id);
+        if let Some(sync) = &mut self.sync {
+            sync.let_go(id);
+        }
     }
 
     /// Takes note of what became of a step of a comparison, or of a copy.
@@ -148,14 +163,48 @@ impl<A: Address> Repair<A> {
             env.outbox.settled(stored);
             return;
         };
-        let SignalKind::Answer { response, .. } = signal.kind else { return };
+        let SignalKind::Answer { response, .. } = signal.kind else {
+            if let Some(sync) = &mut self.sync {
+                sync.let_go(&signal.from.id);
+            }
+            return;
+        };
         if let Response::Refused(Refusal::Starting) = response {
+            if let Some(sync) = &mut self.sync {
+                // It has no more to tell than this node.
+                sync.let_go(&signal.from.id);
+                return self.go_on_syncing(env, now);
+            }
             let ranges = session.into_ranges();
             return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
         }
         if let Some(request) = session.on_answer(env, &response) {
             let id = env.request(now, session.partner(), request, Owner::Repair);
             self.sessions.insert(id, session);
+        } else if let Some(sync) = &mut self.sync
+            && let Some((contact, ranges, at)) = sync.compared(now.instant, &signal.from.id, session.lacked())
+        {
+            self.add([(contact, ranges)], at);
+        }
+        self.go_on_syncing(env, now);
+    }
+
+    /// Begins to learn what belongs to this node, which has just come to know the swarm.
+    fn start_sync<S>(&mut self, env: &mut Env<S, A>, now: Now) {
+        let others = env.config.replication.min(env.table.len() + 1);
+        let per_range = Consistency::Quorum.reads_needed(others);
+        let partners = Neighbours::of_all(env, |_| true).partners(env, per_range);
+        self.sync = Some(Sync::new(now.instant, partners));
+        self.go_on_syncing(env, now);
+    }
+
+    fn go_on_syncing<S>(&mut self, env: &mut Env<S, A>, now: Now) {
+        if self.sync.as_ref().is_some_and(|sync| sync.is_done(now.instant)) {
+            self.sync = None;
+            env.is_syncing = false;
+        }
+        if let Some((contact, ranges, at)) = self.sync.as_mut().and_then(|sync| sync.next(now.instant)) {
+            self.add([(contact, ranges)], at);
         }
     }
 
@@ -172,7 +221,7 @@ impl<A: Address> Repair<A> {
         if self.round_at.take_if(is_due).is_some() {
             self.round_at = Some(now.instant + round_wait(env));
             env.counters.repair_rounds += 1;
-            let partners = Neighbours::of_now(env).partners(env);
+            let partners = Neighbours::of_now(env).partners(env, PARTNERS_PER_RANGE);
             self.add(partners, now.instant);
         }
     }

@@ -11,7 +11,7 @@ use super::super::env::Env;
 
 /// With how many other holders each range is compared in a round: with two, what one of twenty replicas knows is
 /// known to all within three rounds.
-const PARTNERS_PER_RANGE: usize = 2;
+pub(super) const PARTNERS_PER_RANGE: usize = 2;
 /// This node's position among the members.
 const OWN: usize = 0;
 
@@ -51,15 +51,20 @@ impl<A: Address> Neighbours<A> {
         Self { contacts, regions, leaving }
     }
 
-    /// What is held together with whom as things are.
+    /// What is held together with whom as things are; nothing where nobody would have anything to compare.
     pub(super) fn of_now<S>(env: &Env<S, A>) -> Self {
+        let is_empty = env.store.tree().sum(&Prefix::ALL).records == 0;
+        Self::of_all(env, |_| !is_empty)
+    }
+
+    /// What belongs to this node and others, whether it has it or not.
+    pub(super) fn of_all<S>(env: &Env<S, A>, wanted: impl Fn(&Prefix) -> bool) -> Self {
         let mut contacts = vec![None];
         contacts.extend(env.table.iter().map(Some));
         let own = std::iter::once(env.own);
         let ids = own.chain(contacts.iter().flatten().map(|contact| contact.id));
         let members: Vec<_> = ids.map(|id| Member::new(&id.key(), true, true)).collect();
-        let is_empty = env.store.tree().sum(&Prefix::ALL).records == 0;
-        let regions = regions(&members, env.config.replication, Some(OWN), |_| !is_empty);
+        let regions = regions(&members, env.config.replication, Some(OWN), wanted);
         Self { contacts, regions, leaving: false }
     }
 
@@ -81,14 +86,18 @@ impl<A: Address> Neighbours<A> {
         tasks
     }
 
-    /// The ranges of one round and with whom to compare them: few partners, every range with two of them.
-    pub(super) fn partners<S>(&self, env: &mut Env<S, A>) -> BTreeMap<Contact<A>, Vec<Prefix>> {
+    /// The ranges of one round and with whom to compare them: few partners, every range with so many of them.
+    pub(super) fn partners<S>(
+        &self,
+        env: &mut Env<S, A>,
+        per_range: usize,
+    ) -> BTreeMap<Contact<A>, Vec<Prefix>> {
         let mut chosen: BTreeSet<usize> = BTreeSet::new();
         for region in &self.regions {
             let others: Vec<_> = region.now.iter().copied().filter(|&holder| holder != OWN).collect();
             let already = others.iter().filter(|holder| chosen.contains(holder)).count();
             let mut left: Vec<_> = others.into_iter().filter(|holder| !chosen.contains(holder)).collect();
-            for _ in already..PARTNERS_PER_RANGE {
+            for _ in already..per_range {
                 let Some(drawn) = (env.rng.next_u64() as usize).checked_rem(left.len()) else { break };
                 chosen.insert(left.swap_remove(drawn));
             }

@@ -16,7 +16,8 @@ const LEAVES_LOOKED_AT_MAX: usize = 1_024;
 impl<S: RecordStore, A: Address> Env<S, A> {
     /// Tells the hashes of some ranges, unless they are all as the asking node has them.
     pub(in super::super) fn serve_compare(&self, compare: &Compare) -> Response<A> {
-        if !self.store.is_indexed() {
+        // Whoever is being told what belongs to it is not told by two at once.
+        if self.is_syncing || !self.store.is_indexed() {
             return Response::Refused(Refusal::Starting);
         }
         let tree = self.store.tree();

@@ -50,6 +50,7 @@ pub(super) struct Session<A> {
     wanted: Vec<(Prefix, Wish)>,
     /// The rivals of all wishes, in order: sent unless the other's are newer.
     held_back: Vec<RecordId>,
+    lacked: bool,
 }
 
 impl<A: Address> Session<A> {
@@ -60,12 +61,17 @@ impl<A: Address> Session<A> {
         let request = Request::Compare(Compare { ranges: PrefixList(ranges.clone()), hash });
         let rotation = (env.rng.next_u64() % u64::from(ROTATIONS)) as u8;
         let (open, asked, wanted, held_back) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        (Self { partner, ranges, rotation, open, asked, wanted, held_back }, request)
+        (Self { partner, ranges, rotation, open, asked, wanted, held_back, lacked: false }, request)
     }
 
     /// With whom.
     pub(super) fn partner(&self) -> Contact<A> {
         self.partner
+    }
+
+    /// Whether the other had anything that this node lacked.
+    pub(super) fn lacked(&self) -> bool {
+        self.lacked
     }
 
     /// What was to be compared.
@@ -150,7 +156,7 @@ impl<A: Address> Session<A> {
                         }
                     }
                 }
-                [] if tag == SENT => {}
+                [] if tag == SENT => self.lacked = true,
                 [] => self.send_all(env, asked.range, env.store.tree().sum(&asked.range)),
                 _ => self.settle(env, asked.range, hashes),
             }
@@ -178,6 +184,7 @@ impl<A: Address> Session<A> {
 
     /// Wants something, as far as one request holds it; tells whether it does.
     fn wish(&mut self, range: Prefix, wish: Wish) -> bool {
+        self.lacked = true;
         let has_room = self.wanted.len() < PREFIXES_MAX;
         if has_room {
             self.wanted.push((range, wish));
