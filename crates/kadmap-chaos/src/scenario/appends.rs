@@ -39,7 +39,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "appends",
     bar: "K1",
     about: "64 writers append while processes are killed, wiped, frozen and cut off; none is lost or doubled",
-    short: Size { nodes: 8, keys: 0, replication: 5, appends: 2_000, span: Duration::ZERO },
+    short: Size { nodes: 8, keys: 0, replication: 5, appends: 1_000, span: Duration::ZERO },
     full: Size { nodes: 12, keys: 0, replication: 5, appends: 1_000_000, span: Duration::ZERO },
     needs: Needs { disks: true, sides: Sides::TwoIfAllowed },
     play,
