@@ -37,9 +37,11 @@ pub(crate) fn long(root: &Path, soak_minutes: u32) -> Vec<Step> {
     let crashes = Step::cargo("crash", "test --workspace --test *crash* --test damage -- --nocapture")
         .with("KADMAP_LONG_ROUNDS", LONG_ROUNDS)
         .with("KADMAP_LONG_FLIPS", LONG_FLIPS);
+    let simulations =
+        Step::cargo("sim", "test --release -p kadmap-sim --test full -- --ignored --test-threads 1");
     let fuzzers = fuzz::targets(root).into_iter().map(|target| Step::fuzz(&target));
     let chaos = Step::cargo("chaos-long", CHAOS).with("KADMAP_LONG_MINUTES", soak_minutes);
-    [crashes, chaos].into_iter().chain(fuzzers).collect()
+    [crashes, simulations, chaos].into_iter().chain(fuzzers).collect()
 }
 
 /// What makes the formatter content.

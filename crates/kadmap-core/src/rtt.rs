@@ -80,14 +80,6 @@ impl RoundTrip {
         self.smoothed_us = blend(self.smoothed_us, sample, SMOOTHING).max(1);
     }
 
-    /// Allows for answers that take longer than this: none came so far, though the request was sent again.
-    ///
-    /// One sample of a network that has become slow moves the estimate by an eighth; waiting tells sooner.
-    pub fn waited(&mut self, elapsed: Duration) {
-        let allowed = saturate(elapsed.as_micros()) / VARIATIONS_ALLOWED as u32;
-        self.variation_us = self.variation_us.max(allowed);
-    }
-
     /// The smoothed round trip time, or `None` before the first sample.
     pub fn smoothed(&self) -> Option<Duration> {
         (self.smoothed_us != 0).then(|| Duration::from_micros(self.smoothed_us.into()))

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use shrink::shrink;
 
-use chaos::Chaos;
+use chaos::{Chaos, Deeds};
 
 /// Nodes of a hunted swarm: everybody holds everything, so that what is lost is lost by mistake.
 const NODES: std::ops::RangeInclusive<usize> = 3..=12;
@@ -61,6 +61,8 @@ pub struct Verdict {
     pub plan: Plan,
     /// What was found broken, for people; empty when all promises were kept.
     pub breaches: Vec<String>,
+    /// Appends that were begun.
+    pub appends: usize,
     /// Writes that were acknowledged.
     pub acknowledged: usize,
     /// Arrivals and timers.
@@ -71,11 +73,20 @@ pub struct Verdict {
 
 /// Runs one hunt. A panic of the core is a breach.
 pub fn run(plan: &Plan) -> Verdict {
-    let hunted = catch_unwind(AssertUnwindSafe(|| Chaos::new(plan).play()));
+    play(plan, Deeds::Mixed)
+}
+
+/// Runs one hunt in which nodes only append, many at once.
+pub(crate) fn run_appends(plan: &Plan) -> Verdict {
+    play(plan, Deeds::Appends)
+}
+
+fn play(plan: &Plan, deeds: Deeds) -> Verdict {
+    let hunted = catch_unwind(AssertUnwindSafe(|| Chaos::new(plan, deeds).play()));
     hunted.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let breach = format!("panic: {}", text.unwrap_or_default());
-        Verdict { plan: *plan, breaches: vec![breach], acknowledged: 0, events: 0, trace_hash: 0 }
+        let breaches = vec![format!("panic: {}", text.unwrap_or_default())];
+        Verdict { plan: *plan, breaches, appends: 0, acknowledged: 0, events: 0, trace_hash: 0 }
     })
 }

@@ -88,10 +88,11 @@ impl Queue {
 
     /// Gives back the memory of busier times.
     pub(crate) fn shrink(&mut self) {
-        if self.flights.iter().all(Option::is_none) {
-            self.flights = Vec::new();
-            self.free = Vec::new();
-        }
+        let end = self.flights.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        self.flights.truncate(end);
+        self.flights.shrink_to_fit();
+        self.free.retain(|place| (*place as usize) < end);
+        self.free.shrink_to_fit();
         self.heap.shrink_to_fit();
     }
 }

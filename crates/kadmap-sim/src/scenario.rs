@@ -1,11 +1,17 @@
 //! Named runs with bounds: what `kadmap sim` runs.
 
+mod appends;
 mod churn;
 mod clocks;
+mod deletes;
 mod half_killed;
 mod join;
 mod loss;
+mod mass_join;
+mod narrow;
 mod partition;
+mod rest;
+mod rolling;
 mod stage;
 
 use std::time::Duration;
@@ -86,14 +92,23 @@ impl Scenario {
 
 /// All scenarios.
 pub fn scenarios() -> &'static [Scenario] {
-    static ALL: [Scenario; 7] = [
+    static ALL: [Scenario; 16] = [
         join::SCENARIO,
         half_killed::SCENARIO,
+        rolling::SCENARIO,
         churn::EXPONENTIAL,
         churn::WEIBULL,
-        partition::SCENARIO,
-        clocks::SCENARIO,
+        churn::FIVE_MINUTES,
+        churn::EIGHTY_SECONDS,
         loss::SCENARIO,
+        narrow::SCENARIO,
+        partition::SCENARIO,
+        mass_join::SCENARIO,
+        appends::SCENARIO,
+        clocks::SCENARIO,
+        deletes::SHORT,
+        deletes::LONG,
+        rest::SCENARIO,
     ];
     &ALL
 }

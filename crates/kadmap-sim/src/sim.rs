@@ -8,13 +8,14 @@ mod slot;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kadmap_core::wire::{self, Message};
+use kadmap_core::wire::{self, Body, Message};
 use kadmap_core::{Action, Config, Event, Node, Record, RecordId, Usage};
 use rustc_hash::FxHashMap;
 
 use crate::address::{SimAddress, inverse};
 use crate::queue::{Flight, Happening, Queue};
-use crate::store::SimStore;
+use crate::shelf::Library;
+use crate::store::{SimStore, Snapshot};
 use crate::trace::Trace;
 use crate::traffic::Traffic;
 use crate::{Dice, Link};
@@ -27,8 +28,8 @@ pub(crate) use operations::{append, put, record};
 
 use operations::Operations;
 
-/// How long the nodes' stores keep tombstones: a day.
-const TOMBSTONE_GRACE_MS: u64 = 86_400_000;
+/// How long the nodes' stores keep tombstones unless told otherwise: a day, as in production.
+const TOMBSTONE_GRACE: Duration = Duration::from_secs(86_400);
 /// Messages that a frozen node's socket buffers; later ones are lost.
 const HELD_MAX: usize = 1_000;
 /// Spreads indexes over the addresses; odd, so that no two fall together.
@@ -71,6 +72,9 @@ pub struct Sim {
     pub link: Link,
     /// Whether the bytes of messages are counted, which costs about as much as encoding them; off at first.
     pub counts_bytes: bool,
+    /// How long the stores of nodes that are started from now on keep tombstones; a day at first.
+    pub tombstone_grace: Duration,
+    library: Library,
     config: Arc<Config>,
     seed: u64,
     nodes: Vec<Slot>,
@@ -91,6 +95,8 @@ impl Sim {
         Self {
             link,
             counts_bytes: false,
+            tombstone_grace: TOMBSTONE_GRACE,
+            library: Library::default(),
             config: Arc::new(Config::default()),
             seed,
             nodes: Vec::new(),
@@ -179,6 +185,13 @@ impl Sim {
     /// What a running node's store holds.
     pub fn usage(&self, index: NodeIndex) -> Usage {
         self.node(index).map(Node::usage).unwrap_or_default()
+    }
+
+    /// What a node's disk holds, running or not, to be [restored](Self::restore) later.
+    pub fn snapshot(&mut self, index: NodeIndex) -> Snapshot {
+        let slot = &mut self.nodes[index.0 as usize];
+        let running = slot.node.as_deref_mut().map(|node| node.store_mut());
+        running.or(slot.disk.as_mut()).map(SimStore::snapshot).unwrap_or_default()
     }
 
     /// On how many running nodes each record lies, live or not; costs all that is stored.
@@ -337,9 +350,21 @@ impl Sim {
     }
 
     fn transmit(&mut self, from: u32, to: u32, message: Message<SimAddress>) {
-        let bytes = if self.counts_bytes { wire::encoded_bytes(&message) as u64 } else { 0 };
+        let pipes = |node: u32| self.nodes[node as usize].pipes.is_some();
+        let is_narrow = pipes(from) || pipes(to);
+        let bytes = if self.counts_bytes || is_narrow { wire::encoded_bytes(&message) as u64 } else { 0 };
         self.traffic.sent(message.kind(), bytes);
-        let incarnation = self.nodes[to as usize].incarnation;
+        let receiver = &self.nodes[to as usize];
+        if matches!(message.body, Body::Request(_)) {
+            self.traffic.requests += 1;
+            self.traffic.requests_to_the_dead += u64::from(receiver.condition == Condition::Down);
+        }
+        let incarnation = receiver.incarnation;
+        let queued = if is_narrow { self.queue_up(from, to, bytes) } else { Some(0) };
+        let Some(queued_us) = queued else {
+            self.traffic.lost += 1;
+            return;
+        };
         let pair = self.seed ^ (u64::from(from.min(to)) << 32 | u64::from(from.max(to)));
         let mut arrivals = self.link.arrivals(&mut self.dice, pair);
         let Some(first) = arrivals.next() else {
@@ -348,9 +373,10 @@ impl Sim {
         };
         for again in arrivals {
             let flight = Flight { from, to, incarnation, message: message.clone() };
-            self.queue.push_flight(self.now_us + micros(again), flight);
+            self.queue.push_flight(self.now_us + queued_us + micros(again), flight);
         }
-        self.queue.push_flight(self.now_us + micros(first), Flight { from, to, incarnation, message });
+        let flight = Flight { from, to, incarnation, message };
+        self.queue.push_flight(self.now_us + queued_us + micros(first), flight);
     }
 
     /// The address of the node that is started as number `index`.

@@ -15,6 +15,12 @@ pub struct Count {
     pub bytes: u64,
 }
 
+impl Count {
+    fn since(self, earlier: Self) -> Self {
+        Self { messages: self.messages - earlier.messages, bytes: self.bytes - earlier.bytes }
+    }
+}
+
 /// All that the nodes of a simulation have sent.
 ///
 /// ```
@@ -29,6 +35,10 @@ pub struct Traffic {
     pub delivered: u64,
     /// Messages that found nobody: cut off, lost on the way, or to a node that is down.
     pub lost: u64,
+    /// Requests among the messages, repeats as well.
+    pub requests: u64,
+    /// Requests to nodes that were down already when they were sent, repeats as well.
+    pub requests_to_the_dead: u64,
 }
 
 impl Traffic {
@@ -47,6 +57,33 @@ impl Traffic {
     /// Everything together.
     pub fn total(&self) -> Count {
         self.total
+    }
+
+    /// What was sent since an earlier time.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let before = |at: usize| earlier.kinds.get(at).map(|(_, count)| *count).unwrap_or_default();
+        let kinds = self.kinds.iter().enumerate();
+        Self {
+            kinds: kinds.map(|(at, (name, count))| (*name, count.since(before(at)))).collect(),
+            total: self.total.since(earlier.total),
+            delivered: self.delivered - earlier.delivered,
+            lost: self.lost - earlier.lost,
+            requests: self.requests - earlier.requests,
+            requests_to_the_dead: self.requests_to_the_dead - earlier.requests_to_the_dead,
+        }
+    }
+
+    /// What was sent to keep records where they belong or to store them: all that neither finds nodes nor reads.
+    ///
+    /// In times without writes it is what hand-over and repair cost, those by readers included.
+    pub fn copying(&self) -> Count {
+        let others = ["Ping", "Pong", "FindNode", "Nodes", "Get", "Found", "Summary"];
+        let copying = self.by_kind().into_iter().filter(|(kind, _)| !others.contains(kind));
+        copying.fold(Count::default(), |sum, (_, count)| Count {
+            messages: sum.messages + count.messages,
+            bytes: sum.bytes + count.bytes,
+        })
     }
 
     /// Each kind that was sent at all, by name; a response whose request has the same name counts with it.

@@ -31,14 +31,38 @@ fn every_key_with_a_living_holder_is_read_when_half_of_the_nodes_are_killed() {
 }
 
 #[test]
-fn gets_are_answered_while_nodes_come_and_go() {
-    holds(&run("churn", 60, 50, 600));
-    holds(&run("churn-weibull", 60, 50, 600));
+fn replicas_are_restored_when_half_of_the_nodes_are_killed_again_and_again() {
+    holds(&run("rolling", 700, 30, 600));
 }
 
 #[test]
-fn both_sides_of_a_split_keep_what_they_wrote() {
-    holds(&run("partition", 40, 20, 120));
+fn gets_are_answered_while_nodes_come_and_go() {
+    holds(&run("churn", 60, 50, 600));
+    holds(&run("churn-weibull", 60, 50, 600));
+    holds(&run("churn-5min", 60, 50, 300));
+    holds(&run("churn-84s", 60, 50, 120));
+}
+
+#[test]
+fn both_sides_of_a_split_keep_what_they_wrote_and_come_to_agree() {
+    holds(&run("partition", 40, 24, 120));
+}
+
+#[test]
+fn a_narrow_connection_makes_nobody_give_up_its_node() {
+    holds(&run("narrow", 40, 50, 10));
+}
+
+#[test]
+fn values_stay_readable_while_a_swarm_grows_tenfold() {
+    holds(&run("mass-join", 200, 50, 60));
+}
+
+#[test]
+fn appends_are_kept_once_whatever_happens() {
+    let report = run("appends", 6, 1_000, 0);
+    holds(&report);
+    assert!(report.figure("appends_acknowledged").unwrap() > 1_000.0);
 }
 
 #[test]
@@ -47,8 +71,18 @@ fn wrong_clocks_break_no_promise() {
 }
 
 #[test]
+fn what_was_deleted_does_not_come_back_with_those_who_were_away() {
+    holds(&run("deletes", 24, 24, 1_800));
+}
+
+#[test]
 fn a_bad_network_costs_time_and_no_answers() {
     holds(&run("loss", 60, 50, 300));
+}
+
+#[test]
+fn upkeep_at_rest_costs_a_fraction_of_publishing_again() {
+    holds(&run("rest", 30, 2_000, 1_800));
 }
 
 #[test]

@@ -59,7 +59,8 @@ fn play(scenario: &Scenario, args: &SimArgs, output: &Output) -> Result<(), Fail
     let real_seconds = bar.finish().as_secs_f64();
     let timed = Timed { report: &report, real_seconds, held: report.holds() };
     output.result(&timed, |out| print(out, &timed))?;
-    let broken: Vec<_> = report.bounds.iter().filter(|bound| !bound.held).map(|bound| bound.what).collect();
+    let broken: Vec<_> =
+        report.bounds.iter().filter(|bound| !bound.held && !bound.awaited).map(|bound| bound.what).collect();
     if broken.is_empty() { Ok(()) } else { Err(Failure::Broken { what: broken.join(", ") }) }
 }
 
@@ -70,7 +71,11 @@ fn print(out: &mut dyn Write, timed: &Timed<'_>) -> io::Result<()> {
         writeln!(out, "  {:<50} {}", figure.name.replace('_', " "), number(figure.value))?;
     }
     for bound in &timed.report.bounds {
-        let verdict = if bound.held { "held  " } else { "BROKEN" };
+        let verdict = match bound {
+            bound if bound.held => "held  ",
+            bound if bound.awaited => "missed",
+            _ => "BROKEN",
+        };
         writeln!(
             out,
             "  {verdict} {:<43} {} (bound {})",

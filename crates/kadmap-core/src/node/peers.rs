@@ -126,11 +126,6 @@ impl Peers {
         self.trouble_mut(id).suspect = true;
     }
 
-    /// Notes that several attempts went unanswered for so long, which may be the network's pace these days.
-    pub(super) fn waited(&mut self, now: Instant, id: &NodeId, elapsed: Duration) {
-        self.paces.round_trip_mut(now, id).waited(elapsed);
-    }
-
     /// Notes that one attempt was lost: the node counts as unresponsive until it is heard.
     pub(super) fn lost(&mut self, id: &NodeId) {
         let trouble = self.trouble_mut(id);

@@ -35,12 +35,15 @@ pub(super) struct Refresh<A: Address> {
 }
 
 impl<A: Address> Refresh<A> {
-    /// Looks up this node itself and a random place of each bucket.
+    /// Looks up this node itself and a random place of each bucket from which something is to be learned.
     pub(super) fn new<S>(env: &mut Env<S, A>, now: Now, id: OperationId) -> Self {
-        let deepest = env.table.buckets().map(|bucket| bucket.index).max();
         let mut targets = vec![env.own.key()];
-        for bucket in (0..=deepest.unwrap_or(0)).take(REFRESH_LOOKUPS_MAX - 1) {
-            targets.push(env.table.random_key_in(bucket, &mut env.rng));
+        // Half of what a lookup finds, as there may be newcomers among it.
+        let covered = env.config.replication / 2;
+        for bucket in env.table.refresh_buckets(now.instant, env.config.refresh_interval, covered) {
+            if targets.len() < REFRESH_LOOKUPS_MAX {
+                targets.push(env.table.random_key_in(bucket, &mut env.rng));
+            }
         }
         let finders = targets.into_iter().map(|target| Finder::by_asking(env, now, target)).collect();
         Self { id, finders, owners: BTreeMap::new() }

@@ -363,6 +363,27 @@ impl<A: Address> RoutingTable<A> {
         buckets.filter(move |(_, bucket)| bucket.touched.age(now) >= older_than).map(|(index, _)| index)
     }
 
+    /// The buckets into which a refresh has to look beside looking up ourselves, farthest first.
+    ///
+    /// While a node joins, all of them. Later not those that a lookup of ourselves covers, because together with all deeper ones they hold no more than the
+    /// `covered` closest that it finds; and of the others only those that have room, or into which no lookup has aimed for
+    /// `stale_after`.
+    pub fn refresh_buckets(&self, now: Instant, stale_after: Duration, covered: usize) -> Vec<usize> {
+        let mut deeper = 0;
+        let mut wanted = Vec::new();
+        let buckets: Vec<_> = self.limited().take(self.depth()).collect();
+        for (index, bucket, limits) in buckets.into_iter().rev() {
+            deeper += bucket.live_len();
+            let is_stale = bucket.touched.age(now) >= stale_after;
+            let is_worth_it = deeper >= covered && (is_stale || !bucket.is_full(limits));
+            if !self.filled || is_worth_it {
+                wanted.push(index);
+            }
+        }
+        wanted.reverse();
+        wanted
+    }
+
     /// A place in a bucket for a refresh to aim at, drawn from `rng`.
     ///
     /// `bucket` is below [`ID_BITS`]; past that it is our own place.

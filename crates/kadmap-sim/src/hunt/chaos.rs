@@ -13,19 +13,35 @@ use crate::{Breach, Disk, Ledger, Link, NodeIndex, Operation, Sim};
 const REGISTERS: usize = 2;
 /// Records that are appended to and deleted.
 const LISTS: usize = 2;
+/// Records that are appended to where nodes only append.
+const LONG_LISTS: usize = 32;
+/// Appends of one step where nodes only append: a burst from as many nodes.
+const APPENDS_PER_STEP: usize = 32;
 /// Time between two steps at most.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How far one jump sets a clock off: ten minutes.
 const JUMP_MS_MAX: usize = 600_000;
-/// Time after the mending in which the swarm has to come to itself: a contact that was silent for long is tried again
-/// every ten minutes only.
-const RECOVERY: Duration = Duration::from_secs(1_300);
+/// Time after the mending in which the swarm has to come to itself: three repair periods.
+const RECOVERY: Duration = Duration::from_secs(1_800);
 /// Time in which a node leaves at most.
 const LEAVING: Duration = Duration::from_secs(60);
+
+/// What users do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deeds {
+    /// They put, append and delete.
+    Mixed,
+    /// They append, many at once.
+    Appends,
+}
 
 /// A hunt under way.
 pub(super) struct Chaos {
     plan: Plan,
+    deeds: Deeds,
+    /// Whether a clock was set wrong: then stamps may be refused where they are too far ahead, and replicas differ.
+    clocks_differ: bool,
+    appends: usize,
     sim: Sim,
     nodes: Vec<NodeIndex>,
     ledger: Ledger,
@@ -37,12 +53,15 @@ pub(super) struct Chaos {
 }
 
 impl Chaos {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Plan, deeds: Deeds) -> Self {
         let mut sim = Sim::new(plan.seed, Link::lan());
         let nodes = sim.grow(plan.nodes, Duration::from_millis(10));
         sim.run_for(Duration::from_secs(2));
         Self {
             plan: *plan,
+            deeds,
+            clocks_differ: false,
+            appends: 0,
             sim,
             nodes,
             ledger: Ledger::default(),
@@ -63,6 +82,7 @@ impl Chaos {
         Verdict {
             plan: self.plan,
             breaches: self.breaches,
+            appends: self.appends,
             acknowledged: self.ledger.acknowledged(),
             events: self.sim.events(),
             trace_hash: self.sim.trace_hash(),
@@ -72,6 +92,7 @@ impl Chaos {
     /// Three things in four are users' doings, the fourth is a fault.
     fn step(&mut self) {
         match self.sim.dice().below(16) {
+            0..8 if self.deeds == Deeds::Appends => (0..APPENDS_PER_STEP).for_each(|_| self.append()),
             0..8 => self.write(),
             8..12 => {
                 let pause = self.sim.dice().between(Duration::ZERO, PAUSE_MAX);
@@ -93,10 +114,12 @@ impl Chaos {
             8 | 9 => self.sim.heal(),
             10 => {
                 let by_ms = self.sim.dice().below(2 * JUMP_MS_MAX + 1) as i64 - JUMP_MS_MAX as i64;
+                self.clocks_differ = true;
                 self.sim.jump_clock(node, by_ms);
             }
             11 => {
                 let by_ppm = self.sim.dice().below(2_001) as i32 - 1_000;
+                self.clocks_differ = true;
                 self.sim.drift_clock(node, by_ppm);
             }
             12 => {
@@ -139,6 +162,18 @@ impl Chaos {
         self.sim.link = Link { loss, duplicates, reordered, jitter, ..Link::lan() };
     }
 
+    fn append(&mut self) {
+        let at = self.any();
+        let writer = u64::from(at.0) << 32 | u64::from(self.sim.starts(at));
+        self.written += 1;
+        self.appends += 1;
+        let payload = format!("{at}, write {}", self.written);
+        let name = format!("list {}", self.sim.dice().below(LONG_LISTS));
+        let entry = self.ledger.begin_append(&name, payload.clone(), writer);
+        let operation = self.sim.write(at, &name, crate::sim::append(payload), WriteOptions::default());
+        self.running.push((operation, entry));
+    }
+
     fn write(&mut self) {
         let at = self.any();
         let writer = u64::from(at.0) << 32 | u64::from(self.sim.starts(at));
@@ -153,6 +188,7 @@ impl Chaos {
                 (self.ledger.begin_put(&name, payload.clone(), writer), crate::sim::put(payload))
             }
             (false, false) => {
+                self.appends += 1;
                 (self.ledger.begin_append(&name, payload.clone(), writer), crate::sim::append(payload))
             }
         };
@@ -208,8 +244,22 @@ impl Chaos {
             let broken = self.ledger.judge(&name, found.record.as_ref(), survives);
             // An append that met a delete is stamped again above it; when every disk with the delete is lost, both
             // stamps count. Known, and not a promise: what was acknowledged is there.
-            let excused = |breach: &Breach| matches!(breach, Breach::Doubled { .. }) && !wiped.is_empty();
+            let may_double = self.deeds == Deeds::Mixed && !wiped.is_empty();
+            let excused = |breach: &Breach| matches!(breach, Breach::Doubled { .. }) && may_double;
             self.breaches.extend(broken.iter().filter(|breach| !excused(breach)).map(ToString::to_string));
+            if !self.clocks_differ {
+                self.compare_replicas(&name);
+            }
+        }
+    }
+
+    /// Everybody holds everything in so small a swarm, and three repair periods after the mending everybody holds the same.
+    fn compare_replicas(&mut self, name: &str) {
+        let states: Vec<_> = self.nodes.iter().map(|node| self.sim.peek(*node, name)).collect();
+        let differing = states.iter().filter(|state| **state != states[0]).count();
+        if differing > 0 {
+            self.breaches
+                .push(format!("{differing} of {} nodes hold another '{name}' than node 0", states.len()));
         }
     }
 

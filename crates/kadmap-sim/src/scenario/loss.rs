@@ -9,9 +9,8 @@ use crate::{Link, Sim};
 const GETS: usize = 2_000;
 /// What D6 asks of gets.
 const GETS_ANSWERED: f64 = 0.999;
-/// What is allowed of traffic, as a multiple of that on a good network. D6 asks for 2; a reader that meets loss asks half
-/// as many replicas again and repeats what is lost, which comes to 2.3 with 200 nodes and 2.7 with 60 today.
-const TRAFFIC_FACTOR: f64 = 3.0;
+/// What D6 allows of traffic, as a multiple of that on a good network.
+const TRAFFIC_FACTOR: f64 = 2.0;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "loss",

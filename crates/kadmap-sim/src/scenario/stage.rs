@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{Plan, Progress};
-use crate::{Bound, Figure, Link, NodeIndex, Outcome, Report, Sim};
+use crate::memory::resident_bytes;
+use crate::{Bound, Figure, Link, Neighbourhood, NodeIndex, Outcome, Report, Sim};
+use kadmap_core::Key;
 
 /// Pause between two joins of a growing swarm: short, as those that are in refresh their tables all along.
 const JOIN_PAUSE: Duration = Duration::from_micros(50);
@@ -16,25 +18,33 @@ const OPERATIONS_AT_ONCE: usize = 64;
 /// Steps of a long span after which the bar moves.
 const STEPS: u32 = 200;
 
+/// Holders of each record, as configured.
+const REPLICATION: usize = 20;
 /// A scenario under way.
 pub(crate) struct Stage<'a> {
     pub(crate) plan: Plan,
     pub(crate) sim: Sim,
+    /// What the process took before the swarm was grown.
+    resident_before: u64,
     report: Report,
+    /// Events and trace of simulations other than `sim`.
+    others: (u64, u64),
     tell: &'a mut dyn FnMut(Progress),
 }
 
 impl<'a> Stage<'a> {
     pub(super) fn new(scenario: &'static str, plan: Plan, tell: &'a mut dyn FnMut(Progress)) -> Self {
         let report = Report { scenario, seed: plan.seed, nodes: plan.nodes, ..Report::default() };
-        Self { plan, sim: Sim::new(plan.seed, Link::lan()), report, tell }
+        let resident_before = resident_bytes();
+        Self { plan, sim: Sim::new(plan.seed, Link::lan()), resident_before, report, others: (0, 0), tell }
     }
 
     /// The report, with what the simulation says of itself.
     pub(super) fn close(mut self) -> Report {
-        self.report.events = self.sim.events();
+        let (events, trace) = self.others;
+        self.report.events = self.sim.events() + events;
         self.report.virtual_seconds = self.sim.now().as_secs_f64();
-        self.report.trace_hash = format!("{:016x}", self.sim.trace_hash());
+        self.report.trace_hash = format!("{:016x}", self.sim.trace_hash() ^ trace);
         self.report
     }
 
@@ -88,6 +98,75 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Puts the keys of the plan from any of these nodes, each with its name as its value; tells how long each took, and
+    /// how many were acknowledged.
+    pub(super) fn put_keys(&mut self, nodes: &[NodeIndex]) -> (Vec<Duration>, usize) {
+        let (mut took, mut put) = (Vec::new(), 0);
+        self.operate(
+            "putting",
+            self.plan.keys,
+            |sim, number| {
+                let at = nodes[sim.dice().below(nodes.len())];
+                sim.write(at, &key(number), crate::sim::put(key(number)), Default::default())
+            },
+            |_, _, outcome| {
+                took.push(outcome.took);
+                put += usize::from(outcome.written().is_some());
+            },
+        );
+        (took, put)
+    }
+
+    /// Reads the keys of the plan from any of these nodes.
+    pub(super) fn get_keys(&mut self, nodes: &[NodeIndex], held: impl Fn(usize) -> bool) -> Gets {
+        let mut gets = Gets::default();
+        self.operate(
+            "reading",
+            self.plan.keys,
+            |sim, number| {
+                let at = nodes[sim.dice().below(nodes.len())];
+                sim.read(at, &key(number), Default::default())
+            },
+            |_, number, outcome| {
+                gets.took.push(outcome.took);
+                match outcome.value() {
+                    Some(value) => gets.wrong += usize::from(value != key(number).as_bytes()),
+                    None => gets.missed += usize::from(held(number)),
+                }
+            },
+        );
+        gets
+    }
+
+    /// Notes what the process has grown by for each node: the resident set, all in.
+    pub(super) fn memory(&mut self) {
+        self.sim.shrink();
+        let grown = resident_bytes().saturating_sub(self.resident_before);
+        self.figure("resident_bytes_per_node", grown as f64 / self.plan.nodes.max(1) as f64);
+    }
+
+    /// Adds what simulations other than the stage's own came to.
+    pub(super) fn total(&mut self, events: u64, trace_hash: u64) {
+        self.others = (events, trace_hash);
+    }
+
+    /// Of how many of these records the responsible nodes do not all hold the same state, and how many lie elsewhere in
+    /// another state than theirs.
+    pub(super) fn divergence(&mut self, names: &[String]) -> (usize, usize) {
+        let neighbourhood = Neighbourhood::of(&self.sim);
+        let everybody = self.sim.up();
+        let (mut unequal, mut strays) = (0, 0);
+        for name in names {
+            let holders = neighbourhood.closest(&Key::of_name(name.as_bytes()), REPLICATION);
+            let states: Vec<_> = holders.iter().map(|node| self.sim.peek(*node, name)).collect();
+            unequal += usize::from(states.iter().any(|state| *state != states[0]));
+            let others = everybody.iter().filter(|node| !holders.contains(node));
+            let elsewhere: Vec<_> = others.filter_map(|node| self.sim.peek(*node, name)).collect();
+            strays += usize::from(elsewhere.iter().any(|state| Some(state) != states[0].as_ref()));
+        }
+        (unequal, strays)
+    }
+
     /// Notes a measured number.
     pub(super) fn figure(&mut self, name: &'static str, value: f64) {
         self.report.figures.push(Figure { name, value });
@@ -103,6 +182,16 @@ impl<'a> Stage<'a> {
         self.report.bounds.push(Bound::at_least(what, measured, limit));
     }
 
+    /// As [`at_most`](Self::at_most), for a bar that is not reached yet: it is told and breaks nothing.
+    pub(super) fn at_most_some_day(&mut self, what: &'static str, measured: f64, limit: f64) {
+        self.report.bounds.push(Bound { awaited: true, ..Bound::at_most(what, measured, limit) });
+    }
+
+    /// As [`at_least`](Self::at_least), for a bar that is not reached yet.
+    pub(super) fn at_least_some_day(&mut self, what: &'static str, measured: f64, limit: f64) {
+        self.report.bounds.push(Bound { awaited: true, ..Bound::at_least(what, measured, limit) });
+    }
+
     /// Notes how long operations took, in milliseconds.
     pub(super) fn quantiles(&mut self, names: [&'static str; 2], mut took: Vec<Duration>) {
         took.sort_unstable();
@@ -112,4 +201,19 @@ impl<'a> Stage<'a> {
             self.figure(name, value.as_secs_f64() * 1e3);
         }
     }
+}
+
+/// What came of reading all keys.
+#[derive(Debug, Default)]
+pub(super) struct Gets {
+    pub(super) took: Vec<Duration>,
+    /// Keys not read though a holder lives.
+    pub(super) missed: usize,
+    /// Keys read with a value that nobody wrote.
+    pub(super) wrong: usize,
+}
+
+/// The name of one of a scenario's keys, and its value.
+pub(super) fn key(number: usize) -> String {
+    format!("key {number}")
 }

@@ -2,6 +2,7 @@
 
 use super::slot::Condition;
 use super::{NodeIndex, Sim};
+use crate::pipe::Pipe;
 
 /// Links that carry nothing, in one direction.
 #[derive(Debug)]
@@ -66,6 +67,25 @@ impl Sim {
         if let Some(store) = running.or(slot.disk.as_mut()) {
             store.fail_every(operations);
         }
+    }
+
+    /// Gives a node a connection of so many bits a second each way, with a buffer of two seconds that drops what does not
+    /// fit; `None` for one that is never full.
+    pub fn narrow(&mut self, index: NodeIndex, bits_per_second: Option<u64>) {
+        let pipe = bits_per_second.map(Pipe::new);
+        self.nodes[index.0 as usize].pipes = pipe.map(|pipe| Box::new([pipe; 2]));
+    }
+
+    /// How long a message is held up by the narrow connections on its way; `None` when one of them drops it.
+    pub(super) fn queue_up(&mut self, from: u32, to: u32, bytes: u64) -> Option<u64> {
+        let now_us = self.now_us;
+        let mut at_us = now_us;
+        for (node, direction) in [(from, 0), (to, 1)] {
+            if let Some(pipes) = &mut self.nodes[node as usize].pipes {
+                at_us = pipes[direction].pass(at_us, bytes)?;
+            }
+        }
+        Some(at_us - now_us)
     }
 
     pub(super) fn is_cut(&self, from: u32, to: u32) -> bool {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use kadmap_core::{Contact, Node};
 
 use super::slot::{Condition, Slot};
-use super::{NodeIndex, Sim, TOMBSTONE_GRACE_MS};
+use super::{NodeIndex, Sim};
 use crate::SimAddress;
-use crate::store::SimStore;
+use crate::store::{SimStore, Snapshot};
 
 /// Members through which a node joins at most: a node that is started again has its list of contacts.
 const JOINS_THROUGH_MAX: usize = 3;
@@ -35,7 +35,7 @@ impl Sim {
         let address = self.address_of(index.0);
         self.nodes.push(Slot::new(address));
         let through = self.reachable_from(index, JOINS_THROUGH_MAX);
-        self.start_node(index, SimStore::new(TOMBSTONE_GRACE_MS), &through);
+        self.start_node(index, self.new_store(), &through);
         index
     }
 
@@ -114,9 +114,24 @@ impl Sim {
             return;
         }
         let kept = slot.disk.take().filter(|_| disk == Disk::Kept);
-        let store = kept.unwrap_or_else(|| SimStore::new(TOMBSTONE_GRACE_MS));
+        let store = kept.unwrap_or_else(|| self.new_store());
         let through = self.reachable_from(index, JOINS_THROUGH_MAX);
         self.start_node(index, store, &through);
+    }
+
+    /// Starts a node that is down again on a disk that was set back to an earlier state.
+    pub fn restore(&mut self, index: NodeIndex, snapshot: &Snapshot) {
+        if self.slot(index).condition == Condition::Down {
+            let mut store = self.new_store();
+            store.restore(snapshot);
+            self.nodes[index.0 as usize].disk = Some(store);
+            self.restart(index, Disk::Kept);
+        }
+    }
+
+    fn new_store(&self) -> SimStore {
+        let grace_ms = u64::try_from(self.tombstone_grace.as_millis()).unwrap_or(u64::MAX);
+        SimStore::new(grace_ms, self.library.clone())
     }
 
     fn start_node(&mut self, index: NodeIndex, store: SimStore, through: &[Contact<SimAddress>]) {
@@ -170,10 +185,10 @@ impl Sim {
 
     /// Ends a node and keeps its disk.
     pub(super) fn bring_down(&mut self, index: NodeIndex) {
+        let empty = self.new_store();
         let slot = &mut self.nodes[index.0 as usize];
         if let Some(mut node) = slot.node.take() {
-            let store = std::mem::replace(node.store_mut(), SimStore::new(TOMBSTONE_GRACE_MS));
-            slot.disk = Some(store);
+            slot.disk = Some(std::mem::replace(node.store_mut(), empty));
         }
         slot.condition = Condition::Down;
         slot.joined = false;

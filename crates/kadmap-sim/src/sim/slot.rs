@@ -2,6 +2,7 @@
 
 use crate::SimAddress;
 use crate::clock::NodeClock;
+use crate::pipe::Pipe;
 use crate::queue::Flight;
 use crate::sim::SimNode;
 use crate::store::SimStore;
@@ -37,6 +38,8 @@ pub(super) struct Slot {
     pub(super) alone: bool,
     /// What arrived while it was frozen.
     pub(super) held: Vec<Flight>,
+    /// Its way in and its way out, where they are narrow.
+    pub(super) pipes: Option<Box<[Pipe; 2]>>,
 }
 
 impl Slot {
@@ -53,6 +56,7 @@ impl Slot {
             joined: false,
             alone: false,
             held: Vec::new(),
+            pipes: None,
         }
     }
 }
