@@ -160,15 +160,20 @@ impl RecordStore for SimStore {
     }
 
     fn base(&mut self, id: &RecordId) -> Result<Option<Base>, StoreError> {
-        self.operate()?.base(id)
+        let store = self.operate()?;
+        match store.shelf.place(id) {
+            Ok(place) => Ok(Some(store.shelf.at(place).base.clone())),
+            Err(_) => store.records.base(id),
+        }
     }
 
     fn items(&mut self, id: &RecordId, range: &ItemRange) -> Result<ItemPage, StoreError> {
-        self.operate()?.items(id, range)
+        // What stands on the shelf has no items.
+        self.operate()?.records.items(id, range)
     }
 
     fn item(&mut self, id: &RecordId, item: &ItemId) -> Result<Option<Item>, StoreError> {
-        self.operate()?.item(id, item)
+        self.operate()?.records.item(id, item)
     }
 
     fn merge(&mut self, id: &RecordId, delta: Record) -> Result<Merged, StoreError> {

@@ -592,10 +592,6 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     fn handle_overdue(&mut self, now: Now, id: RequestId, overdue: Overdue) {
         let Some(in_flight) = self.env.requests.in_flight(id) else { return };
         let (to, owner, attempts) = (in_flight.to, in_flight.owner, in_flight.attempts);
-        let elapsed = now.instant.since(in_flight.sent);
-        if overdue == Overdue::Lost && attempts > 1 {
-            self.env.peers.waited(now.instant, &to.id, elapsed);
-        }
         match overdue {
             Overdue::Slow => {
                 self.env.counters.requests_slow += 1;
