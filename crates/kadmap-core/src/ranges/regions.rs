@@ -70,10 +70,11 @@ pub fn regions(
         if !wanted(&range) {
             continue;
         }
-        let view = View::new(members, &candidates, range, replication);
+        let mut view = View::new(members, &candidates, range, replication);
         if own.is_some_and(|own| !view.may_belong_to(own)) {
             continue;
         }
+        view.ranked.sort_unstable();
         if view.is_settled() {
             let region = view.region();
             if own.is_none_or(|own| region.before.contains(&own) || region.now.contains(&own)) {
@@ -101,7 +102,7 @@ pub(crate) fn joined(ranges: impl IntoIterator<Item = Prefix>) -> Vec<Prefix> {
     all
 }
 
-/// The members around one range, nearest to its first key first.
+/// The members around one range, nearest to its first key first once they are sorted.
 struct View<'a> {
     members: &'a [Member],
     range: Prefix,
@@ -113,9 +114,8 @@ struct View<'a> {
 impl<'a> View<'a> {
     fn new(members: &'a [Member], candidates: &[usize], range: Prefix, replication: usize) -> Self {
         let rank = |&position: &usize| (members[position].place ^ range.first(), position);
-        let mut ranked: Vec<_> = candidates.iter().map(rank).collect();
-        ranked.sort_unstable();
-        Self { members, range, replication, ranked }
+        // Most ranges turn out to belong to others before they need to be sorted.
+        Self { members, range, replication, ranked: candidates.iter().map(rank).collect() }
     }
 
     /// Those who count at one moment, nearest first.
@@ -135,7 +135,7 @@ impl<'a> View<'a> {
         };
         [was as fn(&Member) -> bool, is].into_iter().any(|counts| {
             let nearer = |&(other, _): &(u128, usize)| self.certain(other) < self.certain(distance);
-            counts(&self.members[own]) && self.at(counts).take_while(nearer).count() < self.replication
+            counts(&self.members[own]) && self.at(counts).filter(nearer).count() < self.replication
         })
     }
 
