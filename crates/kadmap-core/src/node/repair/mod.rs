@@ -89,7 +89,7 @@ impl<A: Address> Repair<A> {
         }
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
-        let sync = self.sync.as_ref().map(Sync::until);
+        let sync = self.sync.as_ref().map(|sync| sync.next_timer(now));
         let timers =
             [self.arrivals_at, self.departures_at, self.round_at, task, sync, env.outbox.next_timer(env)];
         timers.into_iter().flatten().min()
@@ -167,7 +167,7 @@ impl<A: Address> Repair<A> {
             if let Some(sync) = &mut self.sync {
                 sync.let_go(&signal.from.id);
             }
-            return;
+            return self.go_on_syncing(env, now);
         };
         if let Response::Refused(Refusal::Starting) = response {
             if let Some(sync) = &mut self.sync {
@@ -231,7 +231,6 @@ impl<A: Address> Repair<A> {
             let task = self.tasks.entry(contact).or_insert(Task { ranges: Vec::new(), not_before });
             task.ranges.extend(ranges);
             task.ranges.sort_unstable();
-            task.ranges.dedup();
             task.ranges = joined(std::mem::take(&mut task.ranges));
             task.not_before = task.not_before.min(not_before);
         }

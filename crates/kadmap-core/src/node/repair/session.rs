@@ -5,7 +5,7 @@ use rand_core::Rng;
 use super::super::env::Env;
 use super::rival::{Rival, flag};
 use super::wish::Wish;
-use crate::ranges::{Leaf, PART_RECORDS_MAX, PREFIXES_MAX, Prefix, PrefixList, RangeTree, Sum};
+use crate::ranges::{Leaf, PART_RECORDS_MAX, PATH_BITS, PREFIXES_MAX, Prefix, PrefixList, RangeTree, Sum};
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Compare, Divide, Fetch, Fetching, Parts, Request, Response, Sums};
 use crate::{Address, Contact};
@@ -147,7 +147,8 @@ impl<A: Address> Session<A> {
             bytes = rest;
             let hashes: Vec<u16> = part.as_chunks().0.iter().copied().map(u16::from_be_bytes).collect();
             match hashes[..] {
-                [a, b, c] if tag == DIVIDED => {
+                // A range of a single path has no parts, whatever the other says: it would be asked about for ever.
+                [a, b, c] if tag == DIVIDED && asked.range.bits() + 2 <= PATH_BITS => {
                     let theirs = [a, b, c, asked.theirs ^ a ^ b ^ c];
                     for (range, theirs) in asked.range.quarters().into_iter().zip(theirs) {
                         let own = env.store.tree().sum(&range);

@@ -31,9 +31,9 @@ impl<A: Address> Sync<A> {
         Self { until: now + PATIENCE, current: None, waiting: waiting.collect() }
     }
 
-    /// When to stop waiting.
-    pub(super) fn until(&self) -> Instant {
-        self.until
+    /// When there is something to do: now if a comparison is to be made or all are, else when to stop waiting.
+    pub(super) fn next_timer(&self, now: Instant) -> Instant {
+        if self.current.is_none() { now } else { self.until }
     }
 
     pub(super) fn is_done(&self, now: Instant) -> bool {
