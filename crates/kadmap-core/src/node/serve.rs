@@ -7,6 +7,7 @@ use super::requests::without_attempt;
 use crate::indexed::before;
 use crate::operation::Event;
 use crate::record::{Head, Item, Record, Shape, Stamp, Version};
+use crate::routing::Removal;
 use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
@@ -64,9 +65,11 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Status(_) => Response::Status(self.status(now)),
             Request::Peers(peers) => self.serve_peers(&peers),
             Request::Leave(_) => {
-                self.table.remove(&from.id);
+                // A client that leaves was nobody's replica.
+                if self.table.remove(&from.id) != Removal::Unknown {
+                    self.departed.push(from.id);
+                }
                 self.peers.left(now.instant, &from.id);
-                self.departed.push(from.id);
                 self.watches.abandon(&from.id);
                 Response::Left(Empty {})
             }

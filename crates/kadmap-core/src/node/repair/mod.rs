@@ -122,7 +122,10 @@ impl<A: Address> Repair<A> {
         if !env.arrived.is_empty() && self.arrivals_at.is_none() {
             self.arrivals_at = Some(now.instant + env.jitter(env.config.handover_delay));
         }
-        if !env.departed.is_empty() && self.departures_at.is_none() {
+        if env.departed.is_empty() {
+            // Whoever was to be replaced is back. The next one to go has all the time that was granted to it.
+            self.departures_at = None;
+        } else if self.departures_at.is_none() {
             self.departures_at = Some(now.instant + env.jitter(env.config.repair_delay));
         }
         if self.round_at.is_none() && !env.table.is_empty() {
@@ -137,6 +140,16 @@ impl<A: Address> Repair<A> {
         let departed = std::mem::take(&mut env.departed);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
         self.add(neighbours.handovers(env), now.instant);
+        self.run(env, now);
+    }
+
+    /// Makes sure that others have whatever this node has, because it leaves for a while: where they do, nothing travels.
+    pub(super) fn leave_briefly<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        let arrived = std::mem::take(&mut env.arrived);
+        let departed = std::mem::take(&mut env.departed);
+        let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
+        self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
         self.run(env, now);
     }
 
