@@ -9,7 +9,7 @@ use rand_core::Rng;
 
 use super::background::{Background, Unhurried};
 use super::peers::{Heard, Peers};
-use super::repair::Outbox;
+use super::repair::{Outbox, Strays};
 use super::requests::{Owner, Requests, Waits};
 use super::watchers::Watchers;
 use super::watches::Watches;
@@ -61,6 +61,8 @@ pub(super) struct Env<S, A: Address> {
     pub(super) background: Background<A>,
     /// Copies on their way to other holders.
     pub(super) outbox: Outbox<A>,
+    /// Records that were written here and belong elsewhere.
+    pub(super) strays: Strays,
     /// In ticket order.
     pub(super) after_flush: VecDeque<(Ticket, AfterFlush<A>)>,
     /// Contacts we were told of and have room for.

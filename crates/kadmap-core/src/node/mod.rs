@@ -54,7 +54,7 @@ use leave::Leaving;
 use pages::PageRead;
 use peers::Peers;
 use read::Read;
-use repair::{Outbox, Repair};
+use repair::{Outbox, Repair, Strays};
 use requests::{Overdue, Owner, Requests, without_attempt};
 use scan::Scan;
 use serve::MessageHead;
@@ -142,6 +142,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             events: VecDeque::new(),
             background: Background::default(),
             outbox: Outbox::default(),
+            strays: Strays::default(),
             after_flush: VecDeque::new(),
             hearsay: VecDeque::new(),
             is_newcomer: false,

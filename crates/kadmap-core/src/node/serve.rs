@@ -98,6 +98,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 return Err(refusal);
             }
         };
+        let is_new = matches!(put.mode, PutMode::Publish | PutMode::Trim);
         let watched = self.watchers.has(&id).then(|| put.delta.clone());
         let merged = self.admit(now, &id, put.delta, &head).and_then(|delta| {
             // Nothing is left of it but that it was seen.
@@ -108,6 +109,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Ok(merged) => {
                 if let Some(delta) = watched.filter(|_| merged.changed) {
                     self.tell_watchers(now, &id, merged.head.version, delta);
+                }
+                if is_new && merged.changed {
+                    self.note_written(now, &id);
                 }
                 self.observe(now, merged.head.newest);
                 let Head { version, bytes, .. } = merged.head;

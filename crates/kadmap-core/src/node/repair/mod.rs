@@ -14,6 +14,7 @@ mod outbox;
 mod rival;
 mod serve;
 mod session;
+mod strays;
 mod sync;
 mod wish;
 
@@ -30,6 +31,7 @@ use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
 use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
+pub(super) use strays::Strays;
 use sync::Sync;
 
 /// Comparisons that one node has under way at once: enough to keep busy, few enough to leave its peers alone.
@@ -90,8 +92,8 @@ impl<A: Address> Repair<A> {
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
         let sync = self.sync.as_ref().map(|sync| sync.next_timer(now));
-        let timers =
-            [self.arrivals_at, self.departures_at, self.round_at, task, sync, env.outbox.next_timer(env)];
+        let (outbox, strays) = (env.outbox.next_timer(env), env.strays.next_timer());
+        let timers = [self.arrivals_at, self.departures_at, self.round_at, task, sync, outbox, strays];
         timers.into_iter().flatten().min()
     }
 
@@ -105,6 +107,7 @@ impl<A: Address> Repair<A> {
         self.plan_due(env, now);
         self.go_on_syncing(env, now);
         self.start_sessions(env, now);
+        env.hand_strays_on(now);
         env.send_parcels(now);
     }
 
@@ -140,6 +143,7 @@ impl<A: Address> Repair<A> {
         let departed = std::mem::take(&mut env.departed);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
         self.add(neighbours.handovers(env), now.instant);
+        env.strays.hurry(now.instant);
         self.run(env, now);
     }
 
@@ -150,6 +154,7 @@ impl<A: Address> Repair<A> {
         let departed = std::mem::take(&mut env.departed);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
         self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
+        env.strays.hurry(now.instant);
         self.run(env, now);
     }
 
