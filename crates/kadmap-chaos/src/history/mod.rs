@@ -167,19 +167,17 @@ impl History {
         let mut since_ns = None;
         for fault in &self.faults {
             match fault.fault.as_str() {
-                Fault::CUT | Fault::SPLIT if since_ns.is_none() => since_ns = Some(fault.at_ns),
+                Fault::CUT | Fault::SPLIT => since_ns = since_ns.or(Some(fault.at_ns)),
                 Fault::EQUAL => {
-                    if since_ns
-                        .take()
-                        .is_some_and(|since_ns| read.end_ns >= since_ns && read.start_ns <= fault.at_ns)
-                    {
+                    let overlaps = |since_ns| since_ns <= read.end_ns && read.start_ns <= fault.at_ns;
+                    if since_ns.take().is_some_and(overlaps) {
                         return true;
                     }
                 }
                 _ => {}
             }
         }
-        since_ns.is_some_and(|since_ns| read.end_ns >= since_ns)
+        since_ns.is_some_and(|since_ns| since_ns <= read.end_ns)
     }
 }
 
