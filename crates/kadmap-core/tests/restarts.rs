@@ -70,6 +70,26 @@ fn restarting_every_node_in_turn_sends_next_to_nothing_of_what_is_stored() {
 }
 
 #[test]
+fn who_is_away_for_a_moment_while_another_is_replaced_is_not_replaced_with_it() {
+    let config = Config { replication: 5, ..Config::default() };
+    let mut network = filled(34, 16, 200, &config);
+    // Somebody is gone for good, and meanwhile others come and go by turns, so that one of them is always away.
+    network.with(0, |node, now| node.leave(now));
+    network.wait_for(0, |event| matches!(event, Event::Left { .. }).then_some(()));
+    network.set_up(0, false);
+    network.bytes_sent.clear();
+    leave_briefly(&mut network, 1);
+    for turn in 0..20 {
+        let (away, next) = (1 + turn % 2, 1 + (turn + 1) % 2);
+        network.run_for(Duration::from_millis(900));
+        come_back(&mut network, away, &config, 5);
+        network.run_for(Duration::from_secs(1));
+        leave_briefly(&mut network, next);
+    }
+    assert_eq!(network.bytes_sent.get("Put"), None, "no record travels");
+}
+
+#[test]
 fn who_leaves_briefly_leaves_what_it_alone_has_and_is_replaced_if_it_does_not_return() {
     let config = Config { replication: 5, ..Config::default() };
     let mut network = swarm(32, 12, &config);

@@ -21,7 +21,7 @@ use crate::record::{Clock, OVERHEAD_BYTES, Record, Stamp};
 use crate::routing::{Admission, RoutingTable};
 use crate::store::{RecordId, RecordStore, Ticket};
 use crate::wire::{Body, Items, Message, Request, RequestId, Response, Stored, WireContact};
-use crate::{Address, Contact, NodeId, Now};
+use crate::{Address, Contact, Instant, NodeId, Now};
 
 /// Contacts waiting to be probed at most; more are dropped, others will tell us of them again.
 const PROBE_QUEUE_MAX: usize = 1024;
@@ -76,8 +76,8 @@ pub(super) struct Env<S, A: Address> {
     pub(super) sync_due: bool,
     /// Contacts that are new or back, and have not been handed their records.
     pub(super) arrived: Vec<Contact<A>>,
-    /// Contacts that fell silent or left, whose records lack a replica.
-    pub(super) departed: Vec<NodeId>,
+    /// Contacts that fell silent or left, whose records lack a replica, and since when.
+    pub(super) departed: Vec<(NodeId, Instant)>,
     /// Large answers that were announced and go out one a turn, so that the announcements overtake them.
     pub(super) large_gets: VecDeque<(NodeId, RequestId, Large)>,
     /// Who is to be told of changes here.
@@ -250,7 +250,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let admission = self.table.verified(now.instant, contact);
         let is_new = matches!(admission, Admission::Added { .. });
         if !self.is_newcomer && (is_new || heard == Heard::Back) {
-            self.departed.retain(|id| *id != contact.id);
+            self.departed.retain(|(id, _)| *id != contact.id);
             self.arrived.retain(|known| known.id != contact.id);
             // Who holds nothing has nothing to hand over.
             if self.store.usage().records > 0 {

@@ -583,8 +583,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         }
         let gone = matches!(removal, Removal::Unresponsive | Removal::Replaced { .. });
         self.env.watches.abandon(&id);
-        if gone && !self.env.departed.contains(&id) {
-            self.env.departed.push(id);
+        if gone && !self.env.departed.iter().any(|(departed, _)| *departed == id) {
+            self.env.departed.push((id, now.instant));
         }
     }
 

@@ -67,7 +67,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Leave(_) => {
                 // A client that leaves was nobody's replica.
                 if self.table.remove(&from.id) != Removal::Unknown {
-                    self.departed.push(from.id);
+                    self.departed.push((from.id, now.instant));
                 }
                 self.peers.left(now.instant, &from.id);
                 self.watches.abandon(&from.id);

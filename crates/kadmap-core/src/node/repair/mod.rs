@@ -140,7 +140,7 @@ impl<A: Address> Repair<A> {
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
         let arrived = std::mem::take(&mut env.arrived);
-        let departed = std::mem::take(&mut env.departed);
+        let departed = departed_for(env, now.instant, Duration::ZERO);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
         self.add(neighbours.handovers(env), now.instant);
         env.strays.hurry(now.instant);
@@ -151,7 +151,7 @@ impl<A: Address> Repair<A> {
     pub(super) fn leave_briefly<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
         let arrived = std::mem::take(&mut env.arrived);
-        let departed = std::mem::take(&mut env.departed);
+        let departed = departed_for(env, now.instant, Duration::ZERO);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
         self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
         env.strays.hurry(now.instant);
@@ -232,7 +232,17 @@ impl<A: Address> Repair<A> {
         let departures = self.departures_at.take_if(is_due).is_some();
         if arrivals || departures {
             let arrived = if arrivals { std::mem::take(&mut env.arrived) } else { Vec::new() };
-            let departed = if departures { std::mem::take(&mut env.departed) } else { Vec::new() };
+            let departed = if departures {
+                departed_for(env, now.instant, env.config.repair_delay.0)
+            } else {
+                Vec::new()
+            };
+            if departures && !env.departed.is_empty() {
+                // Who has gone just now has as much time to return as the others had.
+                let (least, most) = env.config.repair_delay;
+                self.departures_at =
+                    Some(now.instant + env.jitter((least, most.saturating_sub(least).max(least))));
+            }
             let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
             self.add(neighbours.handovers(env), now.instant);
         }
@@ -272,6 +282,12 @@ impl<A: Address> Repair<A> {
             self.sessions.insert(id, session);
         }
     }
+}
+
+/// Takes those that have been gone for some time at least.
+fn departed_for<S, A: Address>(env: &mut Env<S, A>, now: Instant, least: Duration) -> Vec<NodeId> {
+    let departed = env.departed.extract_if(.., |(_, at)| now.since(*at) >= least);
+    departed.map(|(id, _)| id).collect()
 }
 
 /// The time from one round to the next, a quarter more or less, so that neighbours drift apart.

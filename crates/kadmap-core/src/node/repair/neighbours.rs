@@ -44,6 +44,11 @@ impl<A: Address> Neighbours<A> {
             contacts.push(None);
             members.push(Member::new(&id.key(), true, false));
         }
+        // Who has gone just now may be back in a moment, with all it has: it keeps its place until it is looked after.
+        for (id, _) in env.departed.iter().filter(|(id, _)| !arrivals.contains(id)) {
+            contacts.push(None);
+            members.push(Member::new(&id.key(), true, true));
+        }
         // Where this node holds nothing there is nothing to hand over.
         let tree = env.store.tree();
         let holds = |range: &Prefix| tree.sum(range).records > 0;
@@ -72,8 +77,9 @@ impl<A: Address> Neighbours<A> {
     pub(super) fn handovers<S>(&self, env: &Env<S, A>) -> BTreeMap<Contact<A>, Vec<Prefix>> {
         let mut tasks: BTreeMap<_, Vec<Prefix>> = BTreeMap::new();
         for region in &self.regions {
-            let server = region.before.iter().find(|holder| region.now.contains(holder));
-            if !self.leaving && server != Some(&OWN) {
+            let is_here = |holder: &usize| *holder == OWN || self.contacts[*holder].is_some();
+            let server = stayed(region).find(is_here);
+            if !self.leaving && server != Some(OWN) {
                 continue;
             }
             let new_holders = region.now.iter().filter(|holder| !region.before.contains(holder));
@@ -116,5 +122,5 @@ impl<A: Address> Neighbours<A> {
 
 /// Those to whom a region belongs as before; who has moved up, or has just come, has nothing of it to compare yet.
 fn stayed(region: &Region) -> impl Iterator<Item = usize> {
-    region.now.iter().copied().filter(|holder| region.before.contains(holder))
+    region.before.iter().copied().filter(|holder| region.now.contains(holder))
 }
