@@ -81,7 +81,7 @@ impl<A: Address> Default for Repair<A> {
 impl<A: Address> Repair<A> {
     /// When there is something to do next.
     pub(super) fn next_timer<S>(&self, env: &Env<S, A>, now: Instant) -> Option<Instant> {
-        if env.is_client() {
+        if env.is_client() || env.attendance.is_doubting() {
             return None;
         }
         if !env.store.is_indexed() {
@@ -98,6 +98,9 @@ impl<A: Address> Repair<A> {
     /// Does what is due: indexes, plans, compares, sends.
     pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         self.plan(env, now);
+        if env.attendance.is_doubting() {
+            return;
+        }
         if !env.store.is_indexed() {
             env.store.index_more(INDEXED_PER_TURN);
             return;
@@ -113,6 +116,9 @@ impl<A: Address> Repair<A> {
         if env.is_client() {
             env.arrived.clear();
             env.departed.clear();
+            return;
+        }
+        if env.attendance.is_doubting() {
             return;
         }
         if env.sync_due && env.store.is_indexed() {
@@ -133,6 +139,9 @@ impl<A: Address> Repair<A> {
     /// Hands everything over at once, because this node leaves.
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        if env.attendance.is_doubting() {
+            return;
+        }
         let arrived = std::mem::take(&mut env.arrived);
         let departed = std::mem::take(&mut env.departed);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
@@ -178,6 +187,9 @@ impl<A: Address> Repair<A> {
             let ranges = session.into_ranges();
             return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
         }
+        if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
+            env.attendance.told(sums.since_ms);
+        }
         if let Some(request) = session.on_answer(env, &response) {
             let id = env.request(now, session.partner(), request, Owner::Repair);
             self.sessions.insert(id, session);
@@ -191,9 +203,7 @@ impl<A: Address> Repair<A> {
 
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
     fn start_sync<S>(&mut self, env: &mut Env<S, A>, now: Now) {
-        let others = env.config.replication.min(env.table.len() + 1);
-        let per_range = Consistency::Quorum.reads_needed(others);
-        let partners = Neighbours::of_all(env, |_| true).partners(env, per_range);
+        let partners = Neighbours::of_all(env, |_| true).partners(env, read_quorum(env));
         self.sync = Some(Sync::new(now.instant, partners));
         self.go_on_syncing(env, now);
     }
@@ -202,6 +212,7 @@ impl<A: Address> Repair<A> {
         if self.sync.as_ref().is_some_and(|sync| sync.is_done(now.instant)) {
             self.sync = None;
             env.is_syncing = false;
+            env.attendance.inherit(now, read_quorum(env));
         }
         if let Some((contact, ranges, at)) = self.sync.as_mut().and_then(|sync| sync.next(now.instant)) {
             self.add([(contact, ranges)], at);
@@ -254,6 +265,11 @@ impl<A: Address> Repair<A> {
             self.sessions.insert(id, session);
         }
     }
+}
+
+/// Of how many holders of a record one has whatever was acknowledged.
+fn read_quorum<S, A: Address>(env: &Env<S, A>) -> usize {
+    Consistency::Quorum.reads_needed(env.config.replication.min(env.table.len() + 1))
 }
 
 /// The time from one round to the next, a quarter more or less, so that neighbours drift apart.

@@ -58,7 +58,8 @@ impl<A: Address> Session<A> {
     pub(super) fn start<S>(env: &mut Env<S, A>, partner: Contact<A>, ranges: Vec<Prefix>) -> (Self, Request) {
         let tree = env.store.tree();
         let hash = ranges.iter().fold(0, |hash, range| hash ^ tree.sum(range).hash);
-        let request = Request::Compare(Compare { ranges: PrefixList(ranges.clone()), hash });
+        let joins = env.is_syncing.then_some(true);
+        let request = Request::Compare(Compare { ranges: PrefixList(ranges.clone()), hash, joins });
         let rotation = (env.rng.next_u64() % u64::from(ROTATIONS)) as u8;
         let (open, asked, wanted, held_back) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         (Self { partner, ranges, rotation, open, asked, wanted, held_back, lacked: false }, request)
