@@ -14,6 +14,7 @@ mod outbox;
 mod rival;
 mod serve;
 mod session;
+mod strays;
 mod sync;
 mod wish;
 
@@ -30,6 +31,7 @@ use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
 use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
+use strays::Strays;
 use sync::Sync;
 
 /// Comparisons that one node has under way at once: enough to keep busy, few enough to leave its peers alone.
@@ -63,6 +65,8 @@ pub(super) struct Repair<A: Address> {
     sessions: BTreeMap<RequestId, Session<A>>,
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
+    /// What is held here and belongs to others; nothing for most nodes.
+    strays: Option<Box<Strays>>,
 }
 
 impl<A: Address> Default for Repair<A> {
@@ -74,6 +78,7 @@ impl<A: Address> Default for Repair<A> {
             tasks: BTreeMap::new(),
             sessions: BTreeMap::new(),
             sync: None,
+            strays: None,
         }
     }
 }
@@ -90,8 +95,9 @@ impl<A: Address> Repair<A> {
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
         let sync = self.sync.as_ref().map(|sync| sync.next_timer(now));
-        let timers =
-            [self.arrivals_at, self.departures_at, self.round_at, task, sync, env.outbox.next_timer(env)];
+        let strays = self.strays.as_ref().filter(|strays| strays.is_dropping()).map(|_| now);
+        let outbox = env.outbox.next_timer(env);
+        let timers = [self.arrivals_at, self.departures_at, self.round_at, task, sync, strays, outbox];
         timers.into_iter().flatten().min()
     }
 
@@ -109,6 +115,9 @@ impl<A: Address> Repair<A> {
         self.go_on_syncing(env, now);
         self.start_sessions(env, now);
         env.send_parcels(now);
+        if let Some(strays) = &mut self.strays {
+            strays.drop_some(env);
+        }
     }
 
     /// Sets the times for what has changed since the last look.
@@ -190,7 +199,11 @@ impl<A: Address> Repair<A> {
         if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
             env.attendance.told(sums.since_ms);
         }
-        if let Some(request) = session.on_answer(env, &response) {
+        let next = session.on_answer(env, &response);
+        if let (Response::Sums(_), Some(strays)) = (&response, &mut self.strays) {
+            strays.confirm(env.store.tree(), session.even(), signal.from.id);
+        }
+        if let Some(request) = next {
             let id = env.request(now, session.partner(), request, Owner::Repair);
             self.sessions.insert(id, session);
         } else if let Some(sync) = &mut self.sync
@@ -232,9 +245,18 @@ impl<A: Address> Repair<A> {
         if self.round_at.take_if(is_due).is_some() {
             self.round_at = Some(now.instant + round_wait(env));
             env.counters.repair_rounds += 1;
-            let partners = Neighbours::of_now(env).partners(env, PARTNERS_PER_RANGE);
-            self.add(partners, now.instant);
+            let neighbours = Neighbours::of_round(env);
+            self.begin_round_of_strays(env, &neighbours);
+            self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
         }
+    }
+
+    fn begin_round_of_strays<S>(&mut self, env: &Env<S, A>, neighbours: &Neighbours<A>) {
+        if self.strays.is_none() && neighbours.foreign().next().is_none() {
+            return;
+        }
+        let strays = self.strays.get_or_insert_default();
+        strays.begin_round(env.store.tree(), neighbours.own(), neighbours.foreign());
     }
 
     fn add(&mut self, tasks: impl IntoIterator<Item = (Contact<A>, Vec<Prefix>)>, not_before: Instant) {
