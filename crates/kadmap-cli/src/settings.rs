@@ -46,6 +46,11 @@ impl Settings {
         })
     }
 
+    /// Whether the node keeps its key and its records, so that it is the same when it is started again.
+    pub(crate) fn has_disk(&self) -> bool {
+        self.data.is_some()
+    }
+
     /// The node to be.
     pub(crate) fn builder(self) -> DhtBuilder {
         let mut builder = self.trust.apply(Dht::builder()).join(self.join).join_retry(self.retry);

@@ -20,7 +20,10 @@ A config file is TOML with the names of the long flags as keys, without the dash
   value-bytes-max = \"16MiB\"
 
 Flags win over environment variables, and those win over the file. Relative paths in a file start at its folder.
-SIGINT or SIGTERM: hand the records over, say goodbye and end; a second one ends at once.";
+SIGINT (Ctrl-C): leave for good, hand the records over, say goodbye and end.
+SIGTERM: the same without a data folder. With one the node is expected back within seconds, as after an upgrade, and
+hands over what it alone has; others take its place 5 to 30 s later unless it is back by then.
+A second signal ends at once.";
 
 const VALUE_HELP: &str = "\
 A value that is JSON is stored as that JSON, anything else as a JSON string:

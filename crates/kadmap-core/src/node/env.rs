@@ -10,7 +10,7 @@ use rand_core::Rng;
 use super::attendance::Attendance;
 use super::background::{Background, Unhurried};
 use super::peers::{Heard, Peers};
-use super::repair::Outbox;
+use super::repair::{Misplaced, Outbox};
 use super::requests::{Owner, Requests, Waits};
 use super::watchers::Watchers;
 use super::watches::Watches;
@@ -62,6 +62,8 @@ pub(super) struct Env<S, A: Address> {
     pub(super) background: Background<A>,
     /// Copies on their way to other holders.
     pub(super) outbox: Outbox<A>,
+    /// Records that were written here and belong elsewhere.
+    pub(super) misplaced: Misplaced,
     /// In ticket order.
     pub(super) after_flush: VecDeque<(Ticket, AfterFlush<A>)>,
     /// Contacts we were told of and have room for.

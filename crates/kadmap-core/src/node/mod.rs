@@ -58,7 +58,7 @@ use leave::Leaving;
 use pages::PageRead;
 use peers::Peers;
 use read::Read;
-use repair::{Outbox, Repair};
+use repair::{Misplaced, Outbox, Repair};
 use requests::{Overdue, Owner, Requests, without_attempt};
 use scan::Scan;
 use serve::MessageHead;
@@ -150,6 +150,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             events: VecDeque::new(),
             background: Background::default(),
             outbox: Outbox::default(),
+            misplaced: Misplaced::default(),
             after_flush: VecDeque::new(),
             hearsay: VecDeque::new(),
             is_newcomer: false,

@@ -7,6 +7,7 @@ use super::requests::without_attempt;
 use crate::indexed::before;
 use crate::operation::Event;
 use crate::record::{Head, Item, Record, Shape, Stamp, Version};
+use crate::routing::Removal;
 use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
@@ -71,9 +72,11 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Status(_) => Response::Status(self.status(now)),
             Request::Peers(peers) => self.serve_peers(&peers),
             Request::Leave(_) => {
-                self.table.remove(&from.id);
+                // A client that leaves was nobody's replica.
+                if self.table.remove(&from.id) != Removal::Unknown {
+                    self.departed.push(from.id);
+                }
                 self.peers.left(now.instant, &from.id);
-                self.departed.push(from.id);
                 self.watches.abandon(&from.id);
                 Response::Left(Empty {})
             }
@@ -103,6 +106,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             }
         };
         self.store.keep_presence(self.attendance.presence());
+        let is_new = matches!(put.mode, PutMode::Publish | PutMode::Trim);
         let watched = self.watchers.has(&id).then(|| put.delta.clone());
         let merged = self.admit(now, &id, put.delta, &head).and_then(|delta| {
             // Nothing is left of it but that it was seen.
@@ -113,6 +117,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Ok(merged) => {
                 if let Some(delta) = watched.filter(|_| merged.changed) {
                     self.tell_watchers(now, &id, merged.head.version, delta);
+                }
+                if is_new && merged.changed {
+                    self.note_written(now, &id);
                 }
                 self.observe(now, merged.head.newest);
                 let Head { version, bytes, .. } = merged.head;

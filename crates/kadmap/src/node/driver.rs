@@ -263,7 +263,7 @@ impl Driver {
             Command::Status { reply } => {
                 let _ = reply.send(self.status(now));
             }
-            Command::Leave { reply } => self.leave(now, reply),
+            Command::Leave { briefly, reply } => self.leave(now, briefly, reply),
             Command::Join { plan, reply } => self.later_joins.begin(plan, reply),
             Command::Stop { reply } => {
                 self.stop_replies.push(reply);
@@ -272,10 +272,10 @@ impl Driver {
         }
     }
 
-    fn leave(&mut self, now: Now, reply: oneshot::Sender<u64>) {
+    fn leave(&mut self, now: Now, briefly: bool, reply: oneshot::Sender<u64>) {
         if matches!(self.stage, Stage::Member) {
             self.stage = Stage::Leaving { reply: Some(reply), until: Instant::now() + LEAVE_WAIT };
-            self.node.leave(now);
+            if briefly { self.node.leave_briefly(now) } else { self.node.leave(now) }
         } else if matches!(self.stage, Stage::Joining(_)) {
             let _ = reply.send(0);
             self.stage = Stage::Ended;

@@ -9,6 +9,7 @@
 //!
 //! Differs from the paper: no record is republished by the clock.
 
+mod misplaced;
 mod neighbours;
 mod outbox;
 mod rival;
@@ -28,6 +29,7 @@ use crate::ranges::{Prefix, joined};
 use crate::store::RecordStore;
 use crate::wire::{Refusal, RequestId, Response};
 use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
+pub(super) use misplaced::Misplaced;
 use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
@@ -96,9 +98,10 @@ impl<A: Address> Repair<A> {
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
         let sync = self.sync.as_ref().map(|sync| sync.next_timer(now));
         let strays = self.strays.as_ref().filter(|strays| strays.is_dropping()).map(|_| now);
-        let outbox = env.outbox.next_timer(env);
-        let timers = [self.arrivals_at, self.departures_at, self.round_at, task, sync, strays, outbox];
-        timers.into_iter().flatten().min()
+        let (outbox, misplaced) = (env.outbox.next_timer(env), env.misplaced.next_timer());
+        let own = [self.arrivals_at, self.departures_at, self.round_at, task, sync, strays];
+        let timers = own.into_iter().chain([outbox, misplaced]);
+        timers.flatten().min()
     }
 
     /// Does what is due: indexes, plans, compares, sends.
@@ -114,6 +117,7 @@ impl<A: Address> Repair<A> {
         self.plan_due(env, now);
         self.go_on_syncing(env, now);
         self.start_sessions(env, now);
+        env.hand_misplaced_on(now);
         env.send_parcels(now);
         if let Some(strays) = &mut self.strays {
             strays.drop_some(env);
@@ -137,7 +141,10 @@ impl<A: Address> Repair<A> {
         if !env.arrived.is_empty() && self.arrivals_at.is_none() {
             self.arrivals_at = Some(now.instant + env.jitter(env.config.handover_delay));
         }
-        if !env.departed.is_empty() && self.departures_at.is_none() {
+        if env.departed.is_empty() {
+            // Whoever was to be replaced is back. The next one to go has all the time that was granted to it.
+            self.departures_at = None;
+        } else if self.departures_at.is_none() {
             self.departures_at = Some(now.instant + env.jitter(env.config.repair_delay));
         }
         if self.round_at.is_none() && !env.table.is_empty() {
@@ -155,6 +162,18 @@ impl<A: Address> Repair<A> {
         let departed = std::mem::take(&mut env.departed);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
         self.add(neighbours.handovers(env), now.instant);
+        env.misplaced.hurry(now.instant);
+        self.run(env, now);
+    }
+
+    /// Makes sure that others have whatever this node has, because it leaves for a while: where they do, nothing travels.
+    pub(super) fn leave_briefly<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        let arrived = std::mem::take(&mut env.arrived);
+        let departed = std::mem::take(&mut env.departed);
+        let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
+        self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
+        env.misplaced.hurry(now.instant);
         self.run(env, now);
     }
 

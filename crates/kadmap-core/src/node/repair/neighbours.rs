@@ -120,7 +120,7 @@ impl<A: Address> Neighbours<A> {
     ) -> BTreeMap<Contact<A>, Vec<Prefix>> {
         let mut chosen: BTreeSet<usize> = BTreeSet::new();
         for region in &self.regions {
-            let others: Vec<_> = region.now.iter().copied().filter(|&holder| holder != OWN).collect();
+            let others: Vec<_> = stayed(region).filter(|&holder| holder != OWN).collect();
             let already = others.iter().filter(|holder| chosen.contains(holder)).count();
             let mut left: Vec<_> = others.into_iter().filter(|holder| !chosen.contains(holder)).collect();
             for _ in already..per_range {
@@ -130,12 +130,17 @@ impl<A: Address> Neighbours<A> {
         }
         let mut tasks: BTreeMap<_, Vec<Prefix>> = BTreeMap::new();
         for region in &self.regions {
-            for contact in region.now.iter().filter(|holder| chosen.contains(holder)) {
-                if let Some(contact) = self.contacts[*contact] {
+            for holder in stayed(region).filter(|holder| chosen.contains(holder)) {
+                if let Some(contact) = self.contacts[holder] {
                     tasks.entry(contact).or_default().push(region.range);
                 }
             }
         }
         tasks
     }
+}
+
+/// Those to whom a region belongs as before; who has moved up, or has just come, has nothing of it to compare yet.
+fn stayed(region: &Region) -> impl Iterator<Item = usize> {
+    region.now.iter().copied().filter(|holder| region.before.contains(holder))
 }
