@@ -19,6 +19,7 @@ mod scan;
 mod serve;
 mod signal;
 mod upkeep;
+mod wall;
 mod watch;
 mod watchers;
 mod watches;
@@ -61,6 +62,7 @@ use scan::Scan;
 use serve::MessageHead;
 use signal::{Signal, SignalKind};
 use upkeep::{Refresh, Upkeep};
+use wall::WallClock;
 use watch::Watch;
 use watchers::Watchers;
 use watches::Watches;
@@ -152,6 +154,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             large_gets: VecDeque::new(),
             watchers: Watchers::default(),
             watches: Watches::default(),
+            wall: WallClock::default(),
             counters: Counters { started: now.instant, ..Counters::default() },
         };
         Self {
