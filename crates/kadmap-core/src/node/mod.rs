@@ -2,6 +2,7 @@
 
 mod action;
 mod background;
+mod checks;
 mod counters;
 mod env;
 mod expiry;
@@ -18,6 +19,7 @@ mod requests;
 mod scan;
 mod serve;
 mod signal;
+mod tell;
 mod upkeep;
 mod wall;
 mod watch;
@@ -31,7 +33,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use rustc_hash::FxHashMap;
@@ -41,9 +42,7 @@ pub use counters::Counters;
 
 use crate::config::Config;
 use crate::indexed::Indexed;
-use crate::operation::{
-    AskError, Change, Event, LookupOutcome, OperationId, ReadError, ReadOptions, WriteError, WriteOptions,
-};
+use crate::operation::{Change, Event, OperationId, ReadOptions, WriteOptions};
 use crate::record::{Clock, ItemRange};
 use crate::routing::{Removal, RoutingTable};
 use crate::store::{RecordId, RecordStore, Scrubbed, Usage};
@@ -53,14 +52,15 @@ use background::Background;
 use env::{AfterFlush, Env};
 use finder::Finder;
 use leave::Leaving;
-use pages::{PageRead, PageResult};
+use pages::PageRead;
 use peers::Peers;
-use read::{Read, ReadResult};
+use read::Read;
 use repair::{Outbox, Repair};
 use requests::{Overdue, Owner, Requests, without_attempt};
 use scan::Scan;
 use serve::MessageHead;
 use signal::{Signal, SignalKind};
+use tell::{advance_lookup, tell_answer, tell_items, tell_lookup, tell_read};
 use upkeep::{Refresh, Upkeep};
 use wall::WallClock;
 use watch::Watch;
@@ -466,46 +466,6 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         }
     }
 
-    fn check_read(&self, record: &RecordId) -> Result<(), ReadError> {
-        let limits = &self.env.config.limits;
-        if record.name.len() > limits.name_bytes_max {
-            let (bytes, bytes_max) = (record.name.len(), limits.name_bytes_max);
-            return Err(ReadError::NameTooLong { bytes, bytes_max });
-        }
-        if self.operations.len() >= limits.operations_max {
-            return Err(ReadError::Busy { in_flight_max: limits.operations_max });
-        }
-        Ok(())
-    }
-
-    fn check_write(&self, record: &RecordId, change: &Change) -> Result<(), WriteError> {
-        let limits = &self.env.config.limits;
-        if record.name.len() > limits.name_bytes_max {
-            return Err(WriteError::NameTooLong {
-                bytes: record.name.len(),
-                bytes_max: limits.name_bytes_max,
-            });
-        }
-        let field: Option<&Bytes> = match change {
-            Change::PutField { field, .. } | Change::DeleteField { field } => Some(field),
-            _ => None,
-        };
-        if let Some(field) = field
-            && field.len() > limits.name_bytes_max
-        {
-            return Err(WriteError::NameTooLong { bytes: field.len(), bytes_max: limits.name_bytes_max });
-        }
-        let bytes = change.value_bytes() + field.map_or(0, Bytes::len);
-        if bytes > limits.value_bytes_max {
-            let bytes_max = limits.value_bytes_max as u64;
-            return Err(WriteError::ValueTooLarge { bytes: bytes as u64, bytes_max });
-        }
-        if self.operations.len() >= limits.operations_max {
-            return Err(WriteError::Busy { in_flight_max: limits.operations_max });
-        }
-        Ok(())
-    }
-
     fn next_operation(&mut self) -> OperationId {
         self.last_operation += 1;
         OperationId(self.last_operation)
@@ -718,54 +678,4 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let refresh = Refresh::new(&mut self.env, now, id);
         self.start(now, id, None, 0, Operation::Refresh(refresh));
     }
-}
-
-fn tell_read<S, A: Address>(env: &mut Env<S, A>, operation: OperationId, result: Option<ReadResult>) -> bool {
-    let done = result.is_some();
-    env.events.extend(result.map(|result| Event::Read { operation, result }));
-    done
-}
-
-fn tell_items<S, A: Address>(
-    env: &mut Env<S, A>,
-    operation: OperationId,
-    result: Option<PageResult>,
-) -> bool {
-    let done = result.is_some();
-    env.events.extend(result.map(|result| Event::Items { operation, result }));
-    done
-}
-
-fn advance_lookup<S, A: Address>(
-    env: &mut Env<S, A>,
-    now: Now,
-    id: OperationId,
-    finder: &mut Finder<A>,
-) -> bool {
-    finder.advance(env, now, Owner::Operation(id));
-    if finder.is_done() {
-        tell_lookup(env, id, finder);
-        return true;
-    }
-    false
-}
-
-fn tell_lookup<S, A: Address>(env: &mut Env<S, A>, operation: OperationId, finder: &Finder<A>) {
-    let outcome = LookupOutcome { closest: finder.closest(), trace: finder.lookup().trace().to_vec() };
-    env.events.push_back(Event::LookedUp { operation, outcome });
-}
-
-fn tell_answer<S, A: Address>(
-    env: &mut Env<S, A>,
-    operation: OperationId,
-    contact: Contact<A>,
-    signal: Signal<A>,
-) -> bool {
-    let result = match signal.kind {
-        SignalKind::Answer { response, round_trip } => Ok((response, round_trip)),
-        SignalKind::Silent => Err(AskError::Silent { contact }),
-        SignalKind::Slow | SignalKind::Lost | SignalKind::Durable { .. } => return false,
-    };
-    env.events.push_back(Event::Answered { operation, result });
-    true
 }
