@@ -10,7 +10,7 @@ use crate::quantity::{ByteCount, Span};
 use crate::typed::{ConsistencyName, DurabilityName, TrustArgs};
 
 /// Every key; the test below holds it against [`ConfigFile`].
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "listen",
     "join",
     "retry",
