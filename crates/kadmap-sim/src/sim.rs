@@ -319,6 +319,7 @@ impl Sim {
         match event {
             Event::Joined { .. } => self.nodes[index.0 as usize].joined = true,
             Event::StorageFailed { .. } | Event::Damaged { .. } => self.storage_failures += 1,
+            Event::ClockJumped { .. } => {}
             Event::Written { operation, result } => {
                 self.operations.end(self.now_us, index, operation, End::Written(result));
             }

@@ -12,6 +12,7 @@ use super::background::{Background, Unhurried};
 use super::peers::{Heard, Peers};
 use super::repair::{Misplaced, Outbox};
 use super::requests::{Owner, Requests, Waits};
+use super::wall::WallClock;
 use super::watchers::Watchers;
 use super::watches::Watches;
 use super::{Action, Counters};
@@ -56,6 +57,7 @@ pub(super) struct Env<S, A: Address> {
     pub(super) requests: Requests<A>,
     pub(super) store: Indexed<S>,
     pub(super) clock: Clock,
+    pub(super) wall: WallClock,
     pub(super) rng: ChaCha8Rng,
     pub(super) actions: VecDeque<Action<A>>,
     pub(super) events: VecDeque<Event<A>>,

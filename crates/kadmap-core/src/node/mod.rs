@@ -23,6 +23,7 @@ mod serve;
 mod signal;
 mod tell;
 mod upkeep;
+mod wall;
 mod watch;
 mod watchers;
 mod watches;
@@ -65,6 +66,7 @@ use serve::MessageHead;
 use signal::{Signal, SignalKind};
 use tell::{advance_lookup, tell_answer, tell_items, tell_lookup, tell_read};
 use upkeep::{Refresh, Upkeep};
+use wall::WallClock;
 use watch::Watch;
 use watchers::Watchers;
 use watches::Watches;
@@ -162,6 +164,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             large_gets: VecDeque::new(),
             watchers: Watchers::default(),
             watches: Watches::default(),
+            wall: WallClock::default(),
             counters: Counters { started: now.instant, ..Counters::default() },
         };
         Self {

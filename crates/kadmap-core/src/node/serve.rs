@@ -160,10 +160,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     pub(super) fn load_here(&mut self, now: Now, id: &RecordId) -> Result<(Version, Record), Refusal> {
         let absent = (Version::ABSENT, Record::default());
         let Some(head) = self.head_here(id)? else { return Ok(absent) };
+        let unix_ms = self.steady_ms(now);
         match self.store.load(id) {
-            Ok(record) => {
-                Ok(record.map_or(absent, |record| (head.version, record.without_expired(now.unix_ms))))
-            }
+            Ok(record) => Ok(record.map_or(absent, |record| (head.version, record.without_expired(unix_ms)))),
             Err(error) => {
                 let is_set_aside = error == StoreError::Damaged;
                 let refusal = self.storage_failed(id, error);
@@ -302,7 +301,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         heads.truncate(limit);
         let entry = |id: &RecordId| NameEntry { key: id.key, name: id.name.clone() };
         let last = heads.last().map(|(id, _)| entry(id));
-        let live = heads.iter().filter(|(_, head)| head.shape(now.unix_ms).is_some());
+        let unix_ms = self.steady_ms(now);
+        let live = heads.iter().filter(|(_, head)| head.shape(unix_ms).is_some());
         NamesPage { entries: live.map(|(id, _)| entry(id)).collect(), more, last }
     }
 
