@@ -293,6 +293,13 @@ pub enum AskError<A = SocketAddr> {
 /// What a node tells its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event<A = SocketAddr> {
+    /// The wall clock of this node was set by more than clocks drift: the user should see whether it is right now.
+    ///
+    /// When it went ahead, nothing expires by it for an hour.
+    ClockJumped {
+        /// By how many milliseconds; negative when it went back.
+        by_ms: i64,
+    },
     /// A write ended.
     Written {
         /// Which.
@@ -360,6 +367,20 @@ pub enum Event<A = SocketAddr> {
     Left {
         /// Records handed to nodes that lacked them.
         handed_over: u64,
+    },
+    /// This node was out of touch for so long that deletions may have been forgotten meanwhile, and has held what it
+    /// held against the word of the others.
+    CameBack {
+        /// For how long it was away, in milliseconds.
+        away_ms: u64,
+        /// Records it held.
+        checked: u64,
+        /// Those that had been deleted, and are gone here too now.
+        dropped: u64,
+        /// Those that others have in another state, which is now the state here.
+        changed: u64,
+        /// Those about which too few could tell: they stay as they were.
+        unconfirmed: u64,
     },
     /// A stored record was damaged and set aside; it is being fetched again.
     Damaged {

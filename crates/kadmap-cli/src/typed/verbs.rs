@@ -100,6 +100,9 @@ pub(crate) struct RunArgs {
     /// Compare what this node holds with other holders this often, such as 10m [default: 10m]
     #[arg(long, value_name = "TIME", env = "KADMAP_REPAIR_INTERVAL", hide_env_values = true)]
     pub(crate) repair_interval: Option<Span>,
+    /// Read all that is in --data once in so long, to find damage early; 0s for never [default: 7days]
+    #[arg(long, value_name = "TIME", env = "KADMAP_SCRUB_INTERVAL", hide_env_values = true)]
+    pub(crate) scrub_interval: Option<Span>,
     /// Read settings from a TOML file
     #[arg(long, value_name = "FILE", env = "KADMAP_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,

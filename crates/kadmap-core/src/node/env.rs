@@ -7,10 +7,12 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
 
+use super::attendance::Attendance;
 use super::background::{Background, Unhurried};
 use super::peers::{Heard, Peers};
-use super::repair::{Outbox, Strays};
+use super::repair::{Misplaced, Outbox};
 use super::requests::{Owner, Requests, Waits};
+use super::wall::WallClock;
 use super::watchers::Watchers;
 use super::watches::Watches;
 use super::{Action, Counters};
@@ -55,6 +57,7 @@ pub(super) struct Env<S, A: Address> {
     pub(super) requests: Requests<A>,
     pub(super) store: Indexed<S>,
     pub(super) clock: Clock,
+    pub(super) wall: WallClock,
     pub(super) rng: ChaCha8Rng,
     pub(super) actions: VecDeque<Action<A>>,
     pub(super) events: VecDeque<Event<A>>,
@@ -62,7 +65,7 @@ pub(super) struct Env<S, A: Address> {
     /// Copies on their way to other holders.
     pub(super) outbox: Outbox<A>,
     /// Records that were written here and belong elsewhere.
-    pub(super) strays: Strays,
+    pub(super) misplaced: Misplaced,
     /// In ticket order.
     pub(super) after_flush: VecDeque<(Ticket, AfterFlush<A>)>,
     /// Contacts we were told of and have room for.
@@ -72,6 +75,8 @@ pub(super) struct Env<S, A: Address> {
     /// Whether this node has come to a swarm and does not yet hold what belongs to it: it takes writes, but has no say in
     /// reads, for a quorum that counted it could miss what was acknowledged before it came.
     pub(super) is_syncing: bool,
+    /// Since when it has been part of the swarm, and whether it may rely on what it holds.
+    pub(super) attendance: Attendance,
     /// Whether it has just come to know the swarm, and is to learn now what belongs to it.
     pub(super) sync_due: bool,
     /// Contacts that are new or back, and have not been handed their records.
@@ -241,8 +246,27 @@ impl<S, A: Address> Env<S, A> {
 }
 
 impl<S: RecordStore, A: Address> Env<S, A> {
+    /// Looks whether this node stood still for so long, or was alone, that it is not to rely on what it holds.
+    pub(super) fn wake(&mut self, now: Now) {
+        let is_away = !self.attendance.is_doubting() && self.attendance.is_away(now);
+        if is_away && !self.table.is_empty() {
+            self.come_back();
+        }
+    }
+
+    /// Begins to doubt what is held.
+    fn come_back(&mut self) {
+        if !self.is_client() {
+            self.attendance.doubt();
+            self.is_syncing = true;
+        }
+    }
+
     /// Takes in a contact that has just proved itself at its address.
     pub(super) fn verified(&mut self, now: Now, contact: Contact<A>) {
+        if self.attendance.heard(now) {
+            self.come_back();
+        }
         let heard = self.peers.heard(now.instant, &contact.id);
         if heard == Heard::Lately {
             return;

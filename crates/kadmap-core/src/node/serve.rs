@@ -11,8 +11,8 @@ use crate::routing::Removal;
 use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
-    Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored as StoredBody, Summary, Want,
-    WireContact,
+    Put, PutMode, Recall, Recalled, Refusal, Request, RequestId, Response, StatusReport,
+    Stored as StoredBody, Summary, Want, WireContact,
 };
 use crate::{Address, Contact, Key, NodeId, Now};
 
@@ -20,6 +20,9 @@ use crate::{Address, Contact, Key, NodeId, Now};
 const PEERS_PER_PAGE: usize = 128;
 /// Large answers that wait at most; an asker beyond asks again or asks somebody else.
 const LARGE_GETS_MAX: usize = 256;
+
+/// Records that one request may ask the states of: more than anybody asks.
+const RECALLED_MAX: usize = 256;
 
 /// What of a request's frame matters beside its body.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +59,10 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 }
                 Err(refusal) => Response::Refused(refusal),
             },
+            Request::Divide(_) | Request::Fetch(_) | Request::Watch(_) if self.attendance.is_doubting() => {
+                Response::Refused(Refusal::Starting)
+            }
+            Request::Recall(recall) => self.serve_recall(recall),
             Request::Compare(compare) => self.serve_compare(&compare),
             Request::Divide(divide) => self.serve_divide(from, &divide),
             Request::Fetch(fetch) => self.serve_fetch(from, &fetch),
@@ -98,6 +105,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 return Err(refusal);
             }
         };
+        self.store.keep_presence(self.attendance.presence());
         let is_new = matches!(put.mode, PutMode::Publish | PutMode::Trim);
         let watched = self.watchers.has(&id).then(|| put.delta.clone());
         let merged = self.admit(now, &id, put.delta, &head).and_then(|delta| {
@@ -123,6 +131,24 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         }
     }
 
+    /// Tells the state of records to a node that was away, if this one has been there all the while.
+    fn serve_recall(&mut self, recall: Recall) -> Response<A> {
+        if self.is_syncing {
+            return Response::Refused(Refusal::Starting);
+        }
+        if !self.attendance.vouches_since(recall.until_ms) || recall.records.len() > RECALLED_MAX {
+            return Response::Recalled(Recalled::default());
+        }
+        let mut versions = Vec::with_capacity(recall.records.len());
+        for entry in recall.records {
+            match self.head_here(&RecordId { key: entry.key, name: entry.name }) {
+                Ok(head) => versions.push(head.unwrap_or_default().version),
+                Err(refusal) => return Response::Refused(refusal),
+            }
+        }
+        Response::Recalled(Recalled { versions })
+    }
+
     /// This node's own word on a record in a read of its own; none while it does not hold what belongs to it.
     pub(super) fn own_word(&mut self, now: Now, id: &RecordId) -> Result<(Version, Record), Refusal> {
         if self.is_syncing { Err(Refusal::Starting) } else { self.load_here(now, id) }
@@ -134,10 +160,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     pub(super) fn load_here(&mut self, now: Now, id: &RecordId) -> Result<(Version, Record), Refusal> {
         let absent = (Version::ABSENT, Record::default());
         let Some(head) = self.head_here(id)? else { return Ok(absent) };
+        let unix_ms = self.steady_ms(now);
         match self.store.load(id) {
-            Ok(record) => {
-                Ok(record.map_or(absent, |record| (head.version, record.without_expired(now.unix_ms))))
-            }
+            Ok(record) => Ok(record.map_or(absent, |record| (head.version, record.without_expired(unix_ms)))),
             Err(error) => {
                 let is_set_aside = error == StoreError::Damaged;
                 let refusal = self.storage_failed(id, error);
@@ -276,7 +301,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         heads.truncate(limit);
         let entry = |id: &RecordId| NameEntry { key: id.key, name: id.name.clone() };
         let last = heads.last().map(|(id, _)| entry(id));
-        let live = heads.iter().filter(|(_, head)| head.shape(now.unix_ms).is_some());
+        let unix_ms = self.steady_ms(now);
+        let live = heads.iter().filter(|(_, head)| head.shape(unix_ms).is_some());
         NamesPage { entries: live.map(|(id, _)| entry(id)).collect(), more, last }
     }
 

@@ -21,6 +21,8 @@ const APPENDS_PER_STEP: usize = 32;
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How far one jump sets a clock off: ten minutes.
 const JUMP_MS_MAX: usize = 600_000;
+/// How far one jump in four sets it off.
+const YEAR_MS: i64 = 365 * 24 * 3_600 * 1_000;
 /// Time after the mending in which the swarm has to come to itself: three repair periods.
 const RECOVERY: Duration = Duration::from_secs(1_800);
 /// Time in which a node leaves at most.
@@ -113,7 +115,11 @@ impl Chaos {
             7 => self.split(),
             8 | 9 => self.sim.heal(),
             10 => {
-                let by_ms = self.sim.dice().below(2 * JUMP_MS_MAX + 1) as i64 - JUMP_MS_MAX as i64;
+                let by_ms = match self.sim.dice().below(8) {
+                    0 => YEAR_MS,
+                    1 => -YEAR_MS,
+                    _ => self.sim.dice().below(2 * JUMP_MS_MAX + 1) as i64 - JUMP_MS_MAX as i64,
+                };
                 self.clocks_differ = true;
                 self.sim.jump_clock(node, by_ms);
             }

@@ -44,7 +44,7 @@ pub(crate) struct Parts {
     pub(crate) ready: oneshot::Sender<Result<(), StartError>>,
     pub(crate) guard: Option<GuardHandle>,
     /// How long one pass over the stored records takes, if they are on a disk.
-    pub(crate) scrub_period: Option<Duration>,
+    pub(crate) scrub_interval: Option<Duration>,
     /// The zero of the node's monotonic clock.
     pub(crate) start: Instant,
 }
@@ -118,7 +118,7 @@ impl Driver {
             save_contacts_at: now + SAVE_CONTACTS_INTERVAL,
             frames_malformed: 0,
             storage_word: StorageWord::default(),
-            scrub: ScrubPace::new(parts.scrub_period, now),
+            scrub: ScrubPace::new(parts.scrub_interval, now),
         }
     }
 
@@ -389,6 +389,12 @@ impl Driver {
             }
             Event::Left { handed_over } => self.left(handed_over),
             Event::Damaged { record } => self.fetch_again(record),
+            Event::ClockJumped { by_ms } => super::clock::warn(by_ms),
+            Event::CameBack { away_ms, checked, dropped, changed, unconfirmed } => info!(
+                "back after {:?}, longer than deletions are remembered: of {checked} records {dropped} had been \
+                 deleted and are dropped, {changed} had changed; {unconfirmed} nobody could tell about, they stay",
+                Duration::from_millis(away_ms)
+            ),
             Event::StorageFailed { reason } => self.storage_word.failed(Instant::now(), reason),
             other => debug!("unclaimed outcome: {other:?}"),
         }

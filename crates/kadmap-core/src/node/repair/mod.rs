@@ -9,6 +9,7 @@
 //!
 //! Differs from the paper: no record is republished by the clock.
 
+mod misplaced;
 mod neighbours;
 mod outbox;
 mod rival;
@@ -28,10 +29,11 @@ use crate::ranges::{Prefix, joined};
 use crate::store::RecordStore;
 use crate::wire::{Refusal, RequestId, Response};
 use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
+pub(super) use misplaced::Misplaced;
 use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
-pub(super) use strays::Strays;
+use strays::Strays;
 use sync::Sync;
 
 /// Comparisons that one node has under way at once: enough to keep busy, few enough to leave its peers alone.
@@ -65,6 +67,8 @@ pub(super) struct Repair<A: Address> {
     sessions: BTreeMap<RequestId, Session<A>>,
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
+    /// What is held here and belongs to others; nothing for most nodes.
+    strays: Option<Box<Strays>>,
 }
 
 impl<A: Address> Default for Repair<A> {
@@ -76,6 +80,7 @@ impl<A: Address> Default for Repair<A> {
             tasks: BTreeMap::new(),
             sessions: BTreeMap::new(),
             sync: None,
+            strays: None,
         }
     }
 }
@@ -83,7 +88,7 @@ impl<A: Address> Default for Repair<A> {
 impl<A: Address> Repair<A> {
     /// When there is something to do next.
     pub(super) fn next_timer<S>(&self, env: &Env<S, A>, now: Instant) -> Option<Instant> {
-        if env.is_client() {
+        if env.is_client() || env.attendance.is_doubting() {
             return None;
         }
         if !env.store.is_indexed() {
@@ -92,14 +97,19 @@ impl<A: Address> Repair<A> {
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
         let sync = self.sync.as_ref().map(|sync| sync.next_timer(now));
-        let (outbox, strays) = (env.outbox.next_timer(env), env.strays.next_timer());
-        let timers = [self.arrivals_at, self.departures_at, self.round_at, task, sync, outbox, strays];
-        timers.into_iter().flatten().min()
+        let strays = self.strays.as_ref().filter(|strays| strays.is_dropping()).map(|_| now);
+        let (outbox, misplaced) = (env.outbox.next_timer(env), env.misplaced.next_timer());
+        let own = [self.arrivals_at, self.departures_at, self.round_at, task, sync, strays];
+        let timers = own.into_iter().chain([outbox, misplaced]);
+        timers.flatten().min()
     }
 
     /// Does what is due: indexes, plans, compares, sends.
     pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         self.plan(env, now);
+        if env.attendance.is_doubting() {
+            return;
+        }
         if !env.store.is_indexed() {
             env.store.index_more(INDEXED_PER_TURN);
             return;
@@ -107,8 +117,11 @@ impl<A: Address> Repair<A> {
         self.plan_due(env, now);
         self.go_on_syncing(env, now);
         self.start_sessions(env, now);
-        env.hand_strays_on(now);
+        env.hand_misplaced_on(now);
         env.send_parcels(now);
+        if let Some(strays) = &mut self.strays {
+            strays.drop_some(env);
+        }
     }
 
     /// Sets the times for what has changed since the last look.
@@ -116,6 +129,9 @@ impl<A: Address> Repair<A> {
         if env.is_client() {
             env.arrived.clear();
             env.departed.clear();
+            return;
+        }
+        if env.attendance.is_doubting() {
             return;
         }
         if env.sync_due && env.store.is_indexed() {
@@ -139,22 +155,28 @@ impl<A: Address> Repair<A> {
     /// Hands everything over at once, because this node leaves.
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        if env.attendance.is_doubting() {
+            return;
+        }
         let arrived = std::mem::take(&mut env.arrived);
         let departed = departed_for(env, now.instant, Duration::ZERO);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
         self.add(neighbours.handovers(env), now.instant);
-        env.strays.hurry(now.instant);
+        env.misplaced.hurry(now.instant);
         self.run(env, now);
     }
 
     /// Makes sure that others have whatever this node has, because it leaves for a while: where they do, nothing travels.
     pub(super) fn leave_briefly<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        if env.attendance.is_doubting() {
+            return;
+        }
         let arrived = std::mem::take(&mut env.arrived);
         let departed = departed_for(env, now.instant, Duration::ZERO);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
         self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
-        env.strays.hurry(now.instant);
+        env.misplaced.hurry(now.instant);
         self.run(env, now);
     }
 
@@ -196,7 +218,14 @@ impl<A: Address> Repair<A> {
             let ranges = session.into_ranges();
             return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
         }
-        if let Some(request) = session.on_answer(env, &response) {
+        if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
+            env.attendance.told(sums.since_ms);
+        }
+        let next = session.on_answer(env, &response);
+        if let (Response::Sums(_), Some(strays)) = (&response, &mut self.strays) {
+            strays.confirm(env.store.tree(), session.even(), signal.from.id);
+        }
+        if let Some(request) = next {
             let id = env.request(now, session.partner(), request, Owner::Repair);
             self.sessions.insert(id, session);
         } else if let Some(sync) = &mut self.sync
@@ -209,9 +238,7 @@ impl<A: Address> Repair<A> {
 
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
     fn start_sync<S>(&mut self, env: &mut Env<S, A>, now: Now) {
-        let others = env.config.replication.min(env.table.len() + 1);
-        let per_range = Consistency::Quorum.reads_needed(others);
-        let partners = Neighbours::of_all(env, |_| true).partners(env, per_range);
+        let partners = Neighbours::of_all(env, |_| true).partners(env, read_quorum(env));
         self.sync = Some(Sync::new(now.instant, partners));
         self.go_on_syncing(env, now);
     }
@@ -220,6 +247,7 @@ impl<A: Address> Repair<A> {
         if self.sync.as_ref().is_some_and(|sync| sync.is_done(now.instant)) {
             self.sync = None;
             env.is_syncing = false;
+            env.attendance.inherit(now, read_quorum(env));
         }
         if let Some((contact, ranges, at)) = self.sync.as_mut().and_then(|sync| sync.next(now.instant)) {
             self.add([(contact, ranges)], at);
@@ -249,9 +277,18 @@ impl<A: Address> Repair<A> {
         if self.round_at.take_if(is_due).is_some() {
             self.round_at = Some(now.instant + round_wait(env));
             env.counters.repair_rounds += 1;
-            let partners = Neighbours::of_now(env).partners(env, PARTNERS_PER_RANGE);
-            self.add(partners, now.instant);
+            let neighbours = Neighbours::of_round(env);
+            self.begin_round_of_strays(env, &neighbours);
+            self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
         }
+    }
+
+    fn begin_round_of_strays<S>(&mut self, env: &Env<S, A>, neighbours: &Neighbours<A>) {
+        if self.strays.is_none() && neighbours.foreign().next().is_none() {
+            return;
+        }
+        let strays = self.strays.get_or_insert_default();
+        strays.begin_round(env.store.tree(), neighbours.own(), neighbours.foreign());
     }
 
     fn add(&mut self, tasks: impl IntoIterator<Item = (Contact<A>, Vec<Prefix>)>, not_before: Instant) {
@@ -288,6 +325,11 @@ impl<A: Address> Repair<A> {
 fn departed_for<S, A: Address>(env: &mut Env<S, A>, now: Instant, least: Duration) -> Vec<NodeId> {
     let departed = env.departed.extract_if(.., |(_, at)| now.since(*at) >= least);
     departed.map(|(id, _)| id).collect()
+}
+
+/// Of how many holders of a record one has whatever was acknowledged.
+fn read_quorum<S, A: Address>(env: &Env<S, A>) -> usize {
+    Consistency::Quorum.reads_needed(env.config.replication.min(env.table.len() + 1))
 }
 
 /// The time from one round to the next, a quarter more or less, so that neighbours drift apart.
