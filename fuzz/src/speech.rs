@@ -2,8 +2,8 @@
 
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Changed, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard, Items, NameEntry,
-    Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, Refusal, Request,
+    Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard, Items, NameEntry,
+    Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, RecordCopy, Refusal, Request,
     Response, StatusReport, Stored, Summary, Sums, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Contact, Shape, Stamp, Version};
@@ -12,7 +12,7 @@ use crate::Source;
 
 /// What a peer may ask.
 pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
-    match source.below(16) {
+    match source.below(17) {
         0 => Request::Ping(Ping { payload: source.name() }),
         1 => Request::FindNode(FindNode { target: source.key(), count: source.byte().into() }),
         2 => {
@@ -53,6 +53,14 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
             let (ranges, rotation) = (ranges(source), source.byte());
             Request::Fetch(Fetch { ranges, rotation, wanted: source.name() })
         }
+        15 => {
+            let copy = |source: &mut Source<'_>| RecordCopy {
+                key: source.key(),
+                name: source.name(),
+                delta: source.record(),
+            };
+            Request::Copies(Copies { records: many(source, copy) })
+        }
         _ => Request::Unknown(source.byte() % 0x40 + 0x40),
     }
 }
@@ -76,9 +84,10 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         Request::Changed(_) => 17,
         Request::Divide(_) => 18,
         Request::Fetch(_) => 19,
+        Request::Copies(_) => 20,
     };
     let kind = match source.below(8) {
-        0 => source.below(20),
+        0 => source.below(21),
         1 if fitting == 2 || fitting == 4 || fitting == 14 => fitting + 1,
         2 if fitting == 2 || fitting == 14 => 10,
         _ => fitting,
@@ -127,6 +136,7 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         17 => Response::Heard(Heard { interested: source.byte() % 2 == 0 }),
         18 => Response::Parts(Parts { parts: source.name() }),
         19 => Response::Fetching(Fetching { records: size(source), newer: source.name() }),
+        20 => Response::Copied(Copied { stored: size(source) }),
         _ => Response::Unknown(source.byte() | 0xc0),
     }
 }

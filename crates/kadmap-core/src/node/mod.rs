@@ -147,6 +147,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             is_newcomer: false,
             is_syncing: false,
             sync_due: false,
+            awaited: None,
             arrived: Vec::new(),
             departed: Vec::new(),
             large_gets: VecDeque::new(),

@@ -135,6 +135,8 @@ impl Upkeep {
     pub(super) fn refreshed<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         env.tidy_up(now);
         if self.stage == Stage::Joined {
+            // Whom it meets from now on has come after it.
+            env.is_newcomer = false;
             // Buckets that were full meanwhile have been looked through again.
             env.table.mark_filled();
         }
@@ -146,7 +148,6 @@ impl Upkeep {
 
     /// This node knows its swarm, or is the first of it.
     pub(super) fn joined<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
-        env.is_newcomer = false;
         env.is_syncing &= !env.table.is_empty();
         env.sync_due = env.is_syncing;
         env.tidy_up(now);

@@ -17,5 +17,5 @@ pub use message::{
     PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored,
     Summary, Want, WireContact,
 };
-pub use repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};
+pub use repair::{Compare, Copied, Copies, Divide, Fetch, Fetching, Parts, RecordCopy, Sums};
 pub use watch::{Changed, Heard, Watch, Watching};

@@ -30,6 +30,7 @@ use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
 use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
+pub(super) use sync::Awaited;
 use sync::Sync;
 
 /// Comparisons that one node has under way at once: enough to keep busy, few enough to leave its peers alone.
@@ -38,8 +39,11 @@ const SESSIONS_MAX: usize = 4;
 const RANGES_PER_SESSION_MAX: usize = 512;
 /// Records taken into the tree in one turn after a start: a turn stays around a millisecond.
 const INDEXED_PER_TURN: usize = 512;
-/// How long to wait with a holder that is still reading its own records, or learning from others what belongs to it.
-const BUSY_WAIT: Duration = Duration::from_millis(500);
+/// How long to wait with a holder that is still reading its own records, or learning from others what belongs to it: long
+/// enough for most to be done, as what they learn need not be sent.
+const BUSY_WAIT: Duration = Duration::from_secs(3);
+/// And when this node leaves and has nothing else to wait for.
+const BUSY_WAIT_LEAVING: Duration = Duration::from_millis(500);
 
 /// Ranges that wait to be compared with a holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +67,7 @@ pub(super) struct Repair<A: Address> {
     sessions: BTreeMap<RequestId, Session<A>>,
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
+    is_leaving: bool,
 }
 
 impl<A: Address> Default for Repair<A> {
@@ -74,6 +79,7 @@ impl<A: Address> Default for Repair<A> {
             tasks: BTreeMap::new(),
             sessions: BTreeMap::new(),
             sync: None,
+            is_leaving: false,
         }
     }
 }
@@ -89,7 +95,7 @@ impl<A: Address> Repair<A> {
         }
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
-        let sync = self.sync.as_ref().map(|sync| sync.next_timer(now));
+        let sync = self.sync.as_ref().map(|sync| sync.next_timer(env, now));
         let timers =
             [self.arrivals_at, self.departures_at, self.round_at, task, sync, env.outbox.next_timer(env)];
         timers.into_iter().flatten().min()
@@ -132,6 +138,7 @@ impl<A: Address> Repair<A> {
 
     /// Hands everything over at once, because this node leaves.
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        self.is_leaving = true;
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
         let arrived = std::mem::take(&mut env.arrived);
         let departed = std::mem::take(&mut env.departed);
@@ -159,9 +166,11 @@ impl<A: Address> Repair<A> {
             return;
         }
         let Some(mut session) = self.sessions.remove(&signal.request) else {
-            let stored = matches!(signal.kind, SignalKind::Answer { response: Response::Stored(_), .. });
-            env.outbox.settled(stored);
-            return;
+            let stored = match signal.kind {
+                SignalKind::Answer { response: Response::Copied(copied), .. } => copied.stored,
+                _ => 0,
+            };
+            return env.outbox.settled(stored);
         };
         let SignalKind::Answer { response, .. } = signal.kind else {
             if let Some(sync) = &mut self.sync {
@@ -176,15 +185,14 @@ impl<A: Address> Repair<A> {
                 return self.go_on_syncing(env, now);
             }
             let ranges = session.into_ranges();
-            return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
+            let wait = if self.is_leaving { BUSY_WAIT_LEAVING } else { BUSY_WAIT };
+            return self.add([(signal.from, ranges)], now.instant + wait);
         }
         if let Some(request) = session.on_answer(env, &response) {
             let id = env.request(now, session.partner(), request, Owner::Repair);
             self.sessions.insert(id, session);
-        } else if let Some(sync) = &mut self.sync
-            && let Some((contact, ranges, at)) = sync.compared(now.instant, &signal.from.id, session.lacked())
-        {
-            self.add([(contact, ranges)], at);
+        } else if let Some(sync) = &mut self.sync {
+            sync.compared(env, now.instant, &session);
         }
         self.go_on_syncing(env, now);
     }
@@ -192,19 +200,20 @@ impl<A: Address> Repair<A> {
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
     fn start_sync<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         let others = env.config.replication.min(env.table.len() + 1);
-        let per_range = Consistency::Quorum.reads_needed(others);
-        let partners = Neighbours::of_all(env, |_| true).partners(env, per_range);
-        self.sync = Some(Sync::new(now.instant, partners));
+        let needed = Consistency::Quorum.reads_needed(others);
+        let (contacts, shares) = Neighbours::of_all(env, |_| true).shares();
+        self.sync = Some(Sync::new(now.instant, contacts, shares, needed));
         self.go_on_syncing(env, now);
     }
 
     fn go_on_syncing<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         if self.sync.as_ref().is_some_and(|sync| sync.is_done(now.instant)) {
             self.sync = None;
+            env.awaited = None;
             env.is_syncing = false;
         }
-        if let Some((contact, ranges, at)) = self.sync.as_mut().and_then(|sync| sync.next(now.instant)) {
-            self.add([(contact, ranges)], at);
+        if let Some(next) = self.sync.as_mut().and_then(|sync| sync.next(env, now.instant)) {
+            self.add([next], now.instant);
         }
     }
 
