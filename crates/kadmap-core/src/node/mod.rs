@@ -1,6 +1,8 @@
 //! A node of the swarm as a state machine: messages and commands in, actions and events out.
 
+mod absence;
 mod action;
+mod attendance;
 mod background;
 mod checks;
 mod counters;
@@ -47,6 +49,8 @@ use crate::routing::{Removal, RoutingTable};
 use crate::store::{RecordId, RecordStore, Scrubbed, Usage};
 use crate::wire::{Body, Message, PeerReport, Request, RequestId, Response, StatusReport, WireContact};
 use crate::{Address, Contact, Instant, Key, NodeId, Now};
+use absence::Absence;
+use attendance::Attendance;
 use background::Background;
 use env::{AfterFlush, Env};
 use finder::Finder;
@@ -104,6 +108,7 @@ pub struct Node<S, A: Address = SocketAddr> {
     extended: FxHashMap<OperationId, Instant>,
     upkeep: Upkeep,
     repair: Repair<A>,
+    absence: Absence<A>,
     leaving: Leaving,
     last_operation: u64,
 }
@@ -129,6 +134,9 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let config = config.into();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let clock = Clock::new(rng.next_u64());
+        let holds_records = store.usage().records > 0;
+        let grace = config.tombstone_grace;
+        let attendance = Attendance::new(store.presence(), holds_records, grace, now);
         let env = Env {
             own,
             table: RoutingTable::new(own, config.table.clone()),
@@ -146,6 +154,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             hearsay: VecDeque::new(),
             is_newcomer: false,
             is_syncing: false,
+            attendance,
             sync_due: false,
             awaited: None,
             arrived: Vec::new(),
@@ -162,6 +171,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             extended: FxHashMap::default(),
             upkeep: Upkeep::new(),
             repair: Repair::default(),
+            absence: Absence::default(),
             leaving: Leaving::No,
             last_operation: 0,
         }
@@ -193,6 +203,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.env.events.push_back(Event::Read { operation: id, result: Err(error) });
             return id;
         }
+        self.env.wake(now);
         let read = Read::new(&mut self.env, now, id, record, options);
         self.start(now, id, options.timeout, 0, Operation::Read(Box::new(read)));
         id
@@ -214,6 +225,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.env.events.push_back(Event::Items { operation: id, result: Err(error) });
             return id;
         }
+        self.env.wake(now);
         let read = PageRead::new(&mut self.env, now, id, record, range.bounded(), with_base, options);
         self.start(now, id, options.timeout, 0, Operation::Items(Box::new(read)));
         id
@@ -232,6 +244,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// [`continue_scan`](Self::continue_scan) asks for the next.
     pub fn scan(&mut self, now: Now) -> OperationId {
         let id = self.next_operation();
+        self.env.wake(now);
         let scan = Scan::new(&mut self.env, now, id);
         self.operations.insert(id, Operation::Scan(Box::new(scan)));
         self.advance(now, id);
@@ -265,6 +278,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// Comes to know the swarm from contacts that have proved themselves, or starts one when there are none;
     /// [`Event::Joined`] tells when it is done.
     pub fn join(&mut self, now: Now, contacts: &[Contact<A>]) {
+        self.env.attendance.has_joined = false;
         self.env.is_newcomer = !contacts.is_empty() && self.env.store.usage().records == 0;
         self.env.is_syncing = !contacts.is_empty() && !self.env.is_client();
         for contact in contacts {
@@ -286,6 +300,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// Takes in a message from a node that proved its id at this address.
     pub fn handle_message(&mut self, now: Now, from: Contact<A>, message: Message<A>) {
+        self.env.wake(now);
         if !message.from_client && self.stays(&from.id, &message.body) {
             self.env.verified(now, from);
         }
@@ -330,6 +345,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// Does what is due at this time.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.env.wake(now);
         while let Some((id, overdue)) = self.env.requests.pop_overdue(now.instant) {
             self.handle_overdue(now, id, overdue);
         }
@@ -347,6 +363,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         if self.upkeep.run(&mut self.env, now) {
             self.refresh(now);
         }
+        self.absence.run(&mut self.env, now);
         self.repair.run(&mut self.env, now);
         self.run_watches(now);
         self.go_on_leaving(now);
@@ -381,6 +398,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.env.background.next_timer(),
             self.upkeep.next_timer(&self.env, now.instant),
             self.repair.next_timer(&self.env, now.instant),
+            self.absence.next_timer(&self.env, now.instant),
             self.leaving.next_timer(),
             large_answer,
             self.env.watchers.next_timer(),
@@ -603,6 +621,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                     self.env.watcher_heard(now, id, interested);
                 }
             }
+            Owner::Absence => self.absence.on_signal(&mut self.env, now, signal),
             Owner::Repair => {
                 self.repair.on_signal(&mut self.env, now, signal);
                 self.go_on_leaving(now);

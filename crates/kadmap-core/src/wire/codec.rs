@@ -93,7 +93,8 @@ kinds! { Request [], request_kind, encode_request, decode_request:
     0x0d => Items,
     0x0f => Watch,
     0x10 => Changed,
-    0x11 => Copies,
+    0x11 => Recall,
+    0x12 => Copies,
 }
 
 kinds! { Response [A], response_kind, encode_response, decode_response:
@@ -116,7 +117,8 @@ kinds! { Response [A], response_kind, encode_response, decode_response:
     0x92 => Coming,
     0x93 => Unsupported,
     0x94 => Heard,
-    0x95 => Copied,
+    0x95 => Recalled,
+    0x96 => Copied,
 }
 
 /// The bytes of a message.

@@ -14,6 +14,7 @@ mod outbox;
 mod rival;
 mod serve;
 mod session;
+mod strays;
 mod sync;
 mod wish;
 
@@ -30,6 +31,7 @@ use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
 use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
+use strays::Strays;
 pub(super) use sync::Awaited;
 use sync::Sync;
 
@@ -68,6 +70,8 @@ pub(super) struct Repair<A: Address> {
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
     is_leaving: bool,
+    /// What is held here and belongs to others; nothing for most nodes.
+    strays: Option<Box<Strays>>,
 }
 
 impl<A: Address> Default for Repair<A> {
@@ -80,6 +84,7 @@ impl<A: Address> Default for Repair<A> {
             sessions: BTreeMap::new(),
             sync: None,
             is_leaving: false,
+            strays: None,
         }
     }
 }
@@ -87,7 +92,7 @@ impl<A: Address> Default for Repair<A> {
 impl<A: Address> Repair<A> {
     /// When there is something to do next.
     pub(super) fn next_timer<S>(&self, env: &Env<S, A>, now: Instant) -> Option<Instant> {
-        if env.is_client() {
+        if env.is_client() || env.attendance.is_doubting() {
             return None;
         }
         if !env.store.is_indexed() {
@@ -96,14 +101,18 @@ impl<A: Address> Repair<A> {
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
         let sync = self.sync.as_ref().map(|sync| sync.next_timer(env, now));
-        let timers =
-            [self.arrivals_at, self.departures_at, self.round_at, task, sync, env.outbox.next_timer(env)];
+        let strays = self.strays.as_ref().filter(|strays| strays.is_dropping()).map(|_| now);
+        let outbox = env.outbox.next_timer(env);
+        let timers = [self.arrivals_at, self.departures_at, self.round_at, task, sync, strays, outbox];
         timers.into_iter().flatten().min()
     }
 
     /// Does what is due: indexes, plans, compares, sends.
     pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         self.plan(env, now);
+        if env.attendance.is_doubting() {
+            return;
+        }
         if !env.store.is_indexed() {
             env.store.index_more(INDEXED_PER_TURN);
             return;
@@ -112,6 +121,9 @@ impl<A: Address> Repair<A> {
         self.go_on_syncing(env, now);
         self.start_sessions(env, now);
         env.send_parcels(now);
+        if let Some(strays) = &mut self.strays {
+            strays.drop_some(env);
+        }
     }
 
     /// Sets the times for what has changed since the last look.
@@ -119,6 +131,9 @@ impl<A: Address> Repair<A> {
         if env.is_client() {
             env.arrived.clear();
             env.departed.clear();
+            return;
+        }
+        if env.attendance.is_doubting() {
             return;
         }
         if env.sync_due && env.store.is_indexed() {
@@ -140,6 +155,9 @@ impl<A: Address> Repair<A> {
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         self.is_leaving = true;
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        if env.attendance.is_doubting() {
+            return;
+        }
         let arrived = std::mem::take(&mut env.arrived);
         let departed = std::mem::take(&mut env.departed);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
@@ -188,7 +206,14 @@ impl<A: Address> Repair<A> {
             let wait = if self.is_leaving { BUSY_WAIT_LEAVING } else { BUSY_WAIT };
             return self.add([(signal.from, ranges)], now.instant + wait);
         }
-        if let Some(request) = session.on_answer(env, &response) {
+        if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
+            env.attendance.told(sums.since_ms);
+        }
+        let next = session.on_answer(env, &response);
+        if let (Response::Sums(_), Some(strays)) = (&response, &mut self.strays) {
+            strays.confirm(env.store.tree(), session.even(), signal.from.id);
+        }
+        if let Some(request) = next {
             let id = env.request(now, session.partner(), request, Owner::Repair);
             self.sessions.insert(id, session);
         } else if let Some(sync) = &mut self.sync {
@@ -199,8 +224,7 @@ impl<A: Address> Repair<A> {
 
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
     fn start_sync<S>(&mut self, env: &mut Env<S, A>, now: Now) {
-        let others = env.config.replication.min(env.table.len() + 1);
-        let needed = Consistency::Quorum.reads_needed(others);
+        let needed = read_quorum(env);
         let (contacts, shares) = Neighbours::of_all(env, |_| true).shares();
         self.sync = Some(Sync::new(now.instant, contacts, shares, needed));
         self.go_on_syncing(env, now);
@@ -211,6 +235,7 @@ impl<A: Address> Repair<A> {
             self.sync = None;
             env.awaited = None;
             env.is_syncing = false;
+            env.attendance.inherit(now, read_quorum(env));
         }
         if let Some(next) = self.sync.as_mut().and_then(|sync| sync.next(env, now.instant)) {
             self.add([next], now.instant);
@@ -230,9 +255,18 @@ impl<A: Address> Repair<A> {
         if self.round_at.take_if(is_due).is_some() {
             self.round_at = Some(now.instant + round_wait(env));
             env.counters.repair_rounds += 1;
-            let partners = Neighbours::of_now(env).partners(env, PARTNERS_PER_RANGE);
-            self.add(partners, now.instant);
+            let neighbours = Neighbours::of_round(env);
+            self.begin_round_of_strays(env, &neighbours);
+            self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
         }
+    }
+
+    fn begin_round_of_strays<S>(&mut self, env: &Env<S, A>, neighbours: &Neighbours<A>) {
+        if self.strays.is_none() && neighbours.foreign().next().is_none() {
+            return;
+        }
+        let strays = self.strays.get_or_insert_default();
+        strays.begin_round(env.store.tree(), neighbours.own(), neighbours.foreign());
     }
 
     fn add(&mut self, tasks: impl IntoIterator<Item = (Contact<A>, Vec<Prefix>)>, not_before: Instant) {
@@ -263,6 +297,11 @@ impl<A: Address> Repair<A> {
             self.sessions.insert(id, session);
         }
     }
+}
+
+/// Of how many holders of a record one has whatever was acknowledged.
+fn read_quorum<S, A: Address>(env: &Env<S, A>) -> usize {
+    Consistency::Quorum.reads_needed(env.config.replication.min(env.table.len() + 1))
 }
 
 /// The time from one round to the next, a quarter more or less, so that neighbours drift apart.
