@@ -3,6 +3,7 @@
 mod faults;
 mod life;
 mod operations;
+mod placing;
 mod slot;
 
 use std::sync::Arc;

@@ -159,6 +159,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             is_syncing: false,
             attendance,
             sync_due: false,
+            awaited: None,
             arrived: Vec::new(),
             departed: Vec::new(),
             large_gets: VecDeque::new(),

@@ -66,6 +66,14 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Compare(compare) => self.serve_compare(&compare),
             Request::Divide(divide) => self.serve_divide(from, &divide),
             Request::Fetch(fetch) => self.serve_fetch(from, &fetch),
+            Request::Copies(copies) => match self.take_copies(now, &from.id, copies) {
+                (response, None) => response,
+                (response, Some(ticket)) => {
+                    let reply = AfterFlush::Reply { to: from.id, id, response };
+                    self.after_flush.push_back((ticket, reply));
+                    return;
+                }
+            },
             Request::Names(_) if self.is_syncing => Response::Refused(Refusal::Starting),
             Request::Names(names) => Response::Names(self.names_here(now, &names)),
             Request::Items(items) => self.serve_items(now, items, from.id, id),

@@ -134,6 +134,8 @@ impl Upkeep {
     pub(super) fn refreshed<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         env.tidy_up(now);
         if self.stage == Stage::Joined {
+            // Whom it meets from now on has come after it.
+            env.is_newcomer = false;
             // Buckets that were full meanwhile have been looked through again.
             env.table.mark_filled();
         }
@@ -145,7 +147,6 @@ impl Upkeep {
 
     /// This node knows its swarm, or is the first of it.
     pub(super) fn joined<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
-        env.is_newcomer = false;
         env.attendance.has_joined = true;
         if env.table.is_empty() {
             env.attendance.begin(now);

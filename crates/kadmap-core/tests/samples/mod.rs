@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Body, Changed, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard, Items,
-    Message, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put,
-    PutMode, Recall, Recalled, Refusal, Request, Response, StatusReport, Stored, Summary, Sums, Want, Watch,
-    Watching, WireContact,
+    Body, Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, Found, Get,
+    Heard, Items, Message, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers,
+    Ping, Put, PutMode, Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport, Stored,
+    Summary, Sums, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
@@ -29,6 +29,9 @@ pub(crate) fn all() -> Vec<(&'static str, Message)> {
 
 fn requests() -> Vec<(&'static str, Request)> {
     let value = Record::from(base(Some(Payload::new(Codec::Json, "\"red\"")), Shape::Value));
+    let copy = |name: &str, delta| RecordCopy { key: key(), name: name.to_owned().into(), delta };
+    let of_items = copy("shape", Record::from_parts(None, items()));
+    let copies = Copies { records: vec![copy("colour", value.clone()), of_items] };
     let put = |mode, delta, if_newest| Put { key: key(), name: "colour".into(), mode, delta, if_newest };
     let names = |after_name| Names { from: Key::MIN, to: Key::MAX, after_name, limit: 512 };
     let half = Prefix::new(0, 1);
@@ -93,6 +96,7 @@ fn requests() -> Vec<(&'static str, Request)> {
             Request::Divide(Divide { ranges: ranges.clone(), rotation: 47, differences: vec![1, 2].into() }),
         ),
         ("request_fetch", Request::Fetch(Fetch { ranges, rotation: 3, wanted })),
+        ("request_copies", Request::Copies(copies)),
         ("request_status", Request::Status(Empty {})),
         ("request_peers", Request::Peers(Peers { after: None })),
         ("request_peers_after", Request::Peers(Peers { after: Some(node()) })),
@@ -158,6 +162,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("response_recalled_nothing", Response::Recalled(Recalled::default())),
         ("response_parts", Response::Parts(Parts { parts: vec![1, 8, 9, 255, 1, 2, 3, 4, 5, 6].into() })),
         ("response_fetching", Response::Fetching(Fetching { records: 3, newer: vec![0b1010_0000].into() })),
+        ("response_copied", Response::Copied(Copied { stored: 2 })),
         ("response_status", Response::Status(status)),
         ("response_peers", Response::Peers(PeerList { peers: reports, more: false })),
         (

@@ -34,6 +34,7 @@ use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
 use strays::Strays;
+pub(super) use sync::Awaited;
 use sync::Sync;
 
 /// Comparisons that one node has under way at once: enough to keep busy, few enough to leave its peers alone.
@@ -42,8 +43,11 @@ const SESSIONS_MAX: usize = 4;
 const RANGES_PER_SESSION_MAX: usize = 512;
 /// Records taken into the tree in one turn after a start: a turn stays around a millisecond.
 const INDEXED_PER_TURN: usize = 512;
-/// How long to wait with a holder that is still reading its own records, or learning from others what belongs to it.
-const BUSY_WAIT: Duration = Duration::from_millis(500);
+/// How long to wait with a holder that is still reading its own records, or learning from others what belongs to it: long
+/// enough for most to be done, as what they learn need not be sent.
+const BUSY_WAIT: Duration = Duration::from_secs(3);
+/// And when this node leaves and has nothing else to wait for.
+const BUSY_WAIT_LEAVING: Duration = Duration::from_millis(500);
 
 /// Ranges that wait to be compared with a holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +71,7 @@ pub(super) struct Repair<A: Address> {
     sessions: BTreeMap<RequestId, Session<A>>,
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
+    is_leaving: bool,
     /// What is held here and belongs to others; nothing for most nodes.
     strays: Option<Box<Strays>>,
 }
@@ -80,6 +85,7 @@ impl<A: Address> Default for Repair<A> {
             tasks: BTreeMap::new(),
             sessions: BTreeMap::new(),
             sync: None,
+            is_leaving: false,
             strays: None,
         }
     }
@@ -96,7 +102,7 @@ impl<A: Address> Repair<A> {
         }
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
-        let sync = self.sync.as_ref().map(|sync| sync.next_timer(now));
+        let sync = self.sync.as_ref().map(|sync| sync.next_timer(env, now));
         let strays = self.strays.as_ref().filter(|strays| strays.is_dropping()).map(|_| now);
         let (outbox, misplaced) = (env.outbox.next_timer(env), env.misplaced.next_timer());
         let own = [self.arrivals_at, self.departures_at, self.round_at, task, sync, strays];
@@ -154,6 +160,7 @@ impl<A: Address> Repair<A> {
 
     /// Hands everything over at once, because this node leaves.
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        self.is_leaving = true;
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
         if env.attendance.is_doubting() {
             return;
@@ -199,9 +206,11 @@ impl<A: Address> Repair<A> {
             return;
         }
         let Some(mut session) = self.sessions.remove(&signal.request) else {
-            let stored = matches!(signal.kind, SignalKind::Answer { response: Response::Stored(_), .. });
-            env.outbox.settled(stored);
-            return;
+            let stored = match signal.kind {
+                SignalKind::Answer { response: Response::Copied(copied), .. } => copied.stored,
+                _ => 0,
+            };
+            return env.outbox.settled(stored);
         };
         let SignalKind::Answer { response, .. } = signal.kind else {
             if let Some(sync) = &mut self.sync {
@@ -216,7 +225,8 @@ impl<A: Address> Repair<A> {
                 return self.go_on_syncing(env, now);
             }
             let ranges = session.into_ranges();
-            return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
+            let wait = if self.is_leaving { BUSY_WAIT_LEAVING } else { BUSY_WAIT };
+            return self.add([(signal.from, ranges)], now.instant + wait);
         }
         if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
             env.attendance.told(sums.since_ms);
@@ -228,29 +238,29 @@ impl<A: Address> Repair<A> {
         if let Some(request) = next {
             let id = env.request(now, session.partner(), request, Owner::Repair);
             self.sessions.insert(id, session);
-        } else if let Some(sync) = &mut self.sync
-            && let Some((contact, ranges, at)) = sync.compared(now.instant, &signal.from.id, session.lacked())
-        {
-            self.add([(contact, ranges)], at);
+        } else if let Some(sync) = &mut self.sync {
+            sync.compared(env, now.instant, &session);
         }
         self.go_on_syncing(env, now);
     }
 
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
     fn start_sync<S>(&mut self, env: &mut Env<S, A>, now: Now) {
-        let partners = Neighbours::of_all(env, |_| true).partners(env, read_quorum(env));
-        self.sync = Some(Sync::new(now.instant, partners));
+        let needed = read_quorum(env);
+        let (contacts, shares) = Neighbours::of_all(env, |_| true).shares();
+        self.sync = Some(Sync::new(now.instant, contacts, shares, needed));
         self.go_on_syncing(env, now);
     }
 
     fn go_on_syncing<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         if self.sync.as_ref().is_some_and(|sync| sync.is_done(now.instant)) {
             self.sync = None;
+            env.awaited = None;
             env.is_syncing = false;
             env.attendance.inherit(now, read_quorum(env));
         }
-        if let Some((contact, ranges, at)) = self.sync.as_mut().and_then(|sync| sync.next(now.instant)) {
-            self.add([(contact, ranges)], at);
+        if let Some(next) = self.sync.as_mut().and_then(|sync| sync.next(env, now.instant)) {
+            self.add([next], now.instant);
         }
     }
 

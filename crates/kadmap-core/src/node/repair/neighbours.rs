@@ -15,6 +15,9 @@ pub(super) const PARTNERS_PER_RANGE: usize = 2;
 /// This node's position among the members.
 const OWN: usize = 0;
 
+/// A range, and the positions of those who hold it with this node.
+pub(super) type Held = (Prefix, Vec<u16>);
+
 /// The regions of this node, and who holds them with it.
 pub(super) struct Neighbours<A> {
     /// By the members' positions; `None` where nobody can be asked: this node, and nodes that departed.
@@ -99,23 +102,46 @@ impl<A: Address> Neighbours<A> {
         ids.map(|id| Member::new(&id.key(), true, true)).collect()
     }
 
-    /// The ranges that this node has to bring to others: those of which it is the nearest old holder.
+    /// The ranges that this node has to bring to others.
+    ///
+    /// Of those who held a range before, the one nearest to the new holder brings it, so that one or two bring all that a
+    /// newcomer is to hold.
     pub(super) fn handovers<S>(&self, env: &Env<S, A>) -> BTreeMap<Contact<A>, Vec<Prefix>> {
         let mut tasks: BTreeMap<_, Vec<Prefix>> = BTreeMap::new();
         for region in &self.regions {
-            let is_here = |holder: &usize| *holder == OWN || self.contacts[*holder].is_some();
-            let server = stayed(region).find(is_here);
-            if !self.leaving && server != Some(OWN) {
-                continue;
-            }
             let new_holders = region.now.iter().filter(|holder| !region.before.contains(holder));
             for contact in new_holders.filter_map(|&holder| self.contacts[holder]) {
-                if contact.id != env.own {
+                if self.leaving || self.brings(env, region, &contact.id) {
                     tasks.entry(contact).or_default().push(region.range);
                 }
             }
         }
         tasks
+    }
+
+    /// Whether it is this node that brings a region to a new holder.
+    fn brings<S>(&self, env: &Env<S, A>, region: &Region, to: &NodeId) -> bool {
+        let nearest = |holders: &mut dyn Iterator<Item = usize>| {
+            let id = |holder: usize| {
+                if holder == OWN { Some(env.own) } else { self.contacts[holder].map(|contact| contact.id) }
+            };
+            holders.filter_map(|holder| Some((id(holder)?.distance(&to.key()), holder))).min()
+        };
+        let mut still = region.before.iter().copied().filter(|holder| region.now.contains(holder));
+        // Where newcomers have taken the places of all, those who had it before still do.
+        let server = nearest(&mut still).or_else(|| nearest(&mut region.before.iter().copied()));
+        server.is_some_and(|(_, holder)| holder == OWN)
+    }
+
+    /// What belongs to this node, and with whom it holds it: contacts, and for each range the positions of its holders
+    /// among them.
+    pub(super) fn shares(&self) -> (Vec<Contact<A>>, Vec<Held>) {
+        let others = |region: &Region| {
+            let others = region.now.iter().filter(|holder| **holder != OWN);
+            // A table holds some hundred contacts, for it has a few buckets that are full.
+            (region.range, others.map(|holder| (holder - 1) as u16).collect())
+        };
+        (self.contacts.iter().flatten().copied().collect(), self.regions.iter().map(others).collect())
     }
 
     /// The ranges of one round and with whom to compare them: few partners, every range with so many of them.
