@@ -11,6 +11,7 @@ mod lists;
 mod paces;
 mod pages;
 mod peers;
+mod purpose;
 mod read;
 mod repair;
 mod replicas;
@@ -37,6 +38,7 @@ use rustc_hash::FxHashMap;
 
 pub use action::Action;
 pub use counters::Counters;
+pub use purpose::Purpose;
 
 use crate::config::Config;
 use crate::indexed::Indexed;
@@ -631,7 +633,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     fn route(&mut self, now: Now, owner: Owner, signal: Signal<A>) {
         match owner {
             Owner::Operation(id) => self.signal_operation(now, id, signal),
-            Owner::Probe => {
+            Owner::Probe(_) => {
                 if signal.kind.is_final() {
                     self.upkeep.probed(&mut self.env, now, &signal.from.id);
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::env::Env;
 use super::expiry::expiry_ms;
 use super::finder::Finder;
-use super::requests::{Owner, next_id};
+use super::requests::{Owner, ProbeCause, next_id};
 use super::signal::Signal;
 use crate::operation::{Event, OperationId};
 use crate::store::RecordStore;
@@ -131,6 +131,11 @@ impl Upkeep {
         self.stage = Stage::Joining { probes_until: None };
     }
 
+    /// Whether this node does not know its swarm yet.
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(self.stage, Stage::Joining { .. })
+    }
+
     /// The lookups of a join or a refresh are over.
     pub(super) fn refreshed<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         env.tidy_up(now);
@@ -203,9 +208,15 @@ impl Upkeep {
         self.retries.entry(id).or_insert((now.instant + first, first));
     }
 
-    fn probe<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now, contact: Contact<A>) {
+    fn probe<S, A: Address>(
+        &mut self,
+        env: &mut Env<S, A>,
+        now: Now,
+        contact: Contact<A>,
+        cause: ProbeCause,
+    ) {
         if self.probing.insert(contact.id) {
-            env.request(now, contact, Request::Ping(Ping::default()), Owner::Probe);
+            env.request(now, contact, Request::Ping(Ping::default()), Owner::Probe(cause));
         }
     }
 
@@ -215,7 +226,7 @@ impl Upkeep {
         {
             // It may have proved itself since we were told of it.
             if env.table.lacks(&contact.id) {
-                self.probe(env, now, contact);
+                self.probe(env, now, contact, ProbeCause::Hearsay);
             }
         }
     }
@@ -228,7 +239,7 @@ impl Upkeep {
         let interval = env.config.probe_interval;
         let room = env.config.probes_in_flight_max.saturating_sub(self.probing.len());
         for contact in env.table.probe_candidates(now.instant, interval, room) {
-            self.probe(env, now, contact);
+            self.probe(env, now, contact, ProbeCause::Quiet);
         }
         // A tenth of the interval, so that the probes of many contacts spread over it.
         self.probe_at = Some(now.instant + env.jitter((interval / 20, interval * 3 / 20)));
@@ -244,7 +255,7 @@ impl Upkeep {
                 self.retries.remove(&id);
                 continue;
             };
-            self.probe(env, now, contact);
+            self.probe(env, now, contact, ProbeCause::Silent);
             if let Some((at, after)) = self.retries.get_mut(&id) {
                 *after = (*after * 2).min(env.config.probe_interval);
                 *at = now.instant + *after;
