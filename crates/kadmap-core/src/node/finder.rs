@@ -3,7 +3,7 @@
 use super::env::Env;
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
-use crate::lookup::Lookup;
+use crate::lookup::{Lookup, LookupConfig};
 use crate::wire::{FindNode, Request, Response, WireContact};
 use crate::{Address, Contact, Key, Now};
 
@@ -34,7 +34,12 @@ impl<A: Address> Finder<A> {
 
     /// Asks other nodes even when the routing table seems to know everyone.
     pub(super) fn by_asking<S>(env: &mut Env<S, A>, now: Now, target: Key) -> Self {
-        let config = env.config.lookup(false);
+        Self::sampling(env, now, target, env.config.lookup(false).want)
+    }
+
+    /// As [`by_asking`](Self::by_asking), but content with the `want` closest: what they tell of is what is looked for.
+    pub(super) fn sampling<S>(env: &mut Env<S, A>, now: Now, target: Key, want: usize) -> Self {
+        let config = LookupConfig { want, ..env.config.lookup(false) };
         // Twice as many as wanted, as reserves for those that do not answer.
         let seeds = env.table.closest(&target, 2 * config.want, |_| true);
         if let Some(bucket) = env.table.bucket_index(&target) {

@@ -1,6 +1,7 @@
 //! A node of the swarm as a state machine: messages and commands in, actions and events out.
 
 mod action;
+mod attempts;
 mod background;
 mod counters;
 mod env;
@@ -594,13 +595,15 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     fn handle_overdue(&mut self, now: Now, id: RequestId, overdue: Overdue) {
         let Some(in_flight) = self.env.requests.in_flight(id) else { return };
         let (to, owner, attempts) = (in_flight.to, in_flight.owner, in_flight.attempts);
+        let attempts_max = self.env.attempts_max(in_flight);
+        let misses = if attempts::is_of_quiet(in_flight) { 2 } else { 1 };
         match overdue {
             Overdue::Slow => {
                 self.env.counters.requests_slow += 1;
                 self.env.peers.suspect(&to.id);
                 self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Slow });
             }
-            Overdue::Lost if attempts < self.env.config.attempts_max => {
+            Overdue::Lost if attempts < attempts_max => {
                 self.env.peers.lost(&to.id);
                 self.env.repeat(now, id);
                 self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Lost });
@@ -608,7 +611,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             Overdue::Lost => {
                 self.env.requests.remove(id);
                 self.env.counters.requests_unanswered += 1;
-                self.fell_silent(now, to.id);
+                (0..misses).for_each(|_| self.fell_silent(now, to.id));
                 self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Silent });
             }
         }
