@@ -10,9 +10,13 @@ use crate::{Address, Contact, Key, Now};
 /// Candidates beyond the replicas, to stand in for those that do not answer.
 const SPARE_CANDIDATES: usize = 12;
 
+/// Contacts asked for in one answer, as a multiple of what is wanted; most are told by several.
+const TOLD_PER_WANTED: usize = 2;
+
 /// Finds the nodes closest to a place.
 pub(super) struct Finder<A: Address> {
     target: Key,
+    want: usize,
     lookup: Lookup<A>,
     /// The answer when the routing table already knows everyone near.
     known: Option<Vec<Contact<A>>>,
@@ -27,7 +31,7 @@ impl<A: Address> Finder<A> {
         if env.table.knows_all_near(&target, want) {
             let known = env.table.closest(&target, want, |_| true);
             let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
-            return Self { target, lookup, known: Some(known), asks_silent: true };
+            return Self { target, want, lookup, known: Some(known), asks_silent: true };
         }
         Self::by_asking(env, now, target)
     }
@@ -46,7 +50,7 @@ impl<A: Address> Finder<A> {
             env.table.touch(bucket, now.instant);
         }
         let lookup = Lookup::new(target, env.own, seeds, config);
-        Self { target, lookup, known: None, asks_silent: false }
+        Self { target, want, lookup, known: None, asks_silent: false }
     }
 
     /// Sends what is to be sent next.
@@ -54,7 +58,8 @@ impl<A: Address> Finder<A> {
         while self.known.is_none()
             && let Some(candidate) = self.next(env, now)
         {
-            let count = env.config.limits.contacts_per_answer_max as u32;
+            let most = env.config.limits.contacts_per_answer_max;
+            let count = most.min(TOLD_PER_WANTED * self.want) as u32;
             let request = Request::FindNode(FindNode { target: self.target, count });
             env.request(now, candidate, request, owner);
         }
