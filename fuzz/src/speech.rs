@@ -3,7 +3,7 @@
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
     Changed, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard, Items, NameEntry,
-    Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, Refusal, Request,
+    Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, Recall, Recalled, Refusal, Request,
     Response, StatusReport, Stored, Summary, Sums, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Contact, Shape, Stamp, Version};
@@ -12,7 +12,7 @@ use crate::Source;
 
 /// What a peer may ask.
 pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
-    match source.below(16) {
+    match source.below(17) {
         0 => Request::Ping(Ping { payload: source.name() }),
         1 => Request::FindNode(FindNode { target: source.key(), count: source.byte().into() }),
         2 => {
@@ -33,7 +33,8 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
         8 => Request::Leave(Empty {}),
         9 => {
             let ranges = ranges(source);
-            Request::Compare(Compare { ranges, hash: size(source) })
+            let joins = (source.byte() % 2 == 0).then_some(true);
+            Request::Compare(Compare { ranges, hash: size(source), joins })
         }
         10 => Request::Items(items(source)),
         11 => {
@@ -52,6 +53,10 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
         14 => {
             let (ranges, rotation) = (ranges(source), source.byte());
             Request::Fetch(Fetch { ranges, rotation, wanted: source.name() })
+        }
+        15 => {
+            let records = many(source, name_entry);
+            Request::Recall(Recall { until_ms: size(source), records })
         }
         _ => Request::Unknown(source.byte() % 0x40 + 0x40),
     }
@@ -76,9 +81,10 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         Request::Changed(_) => 17,
         Request::Divide(_) => 18,
         Request::Fetch(_) => 19,
+        Request::Recall(_) => 20,
     };
     let kind = match source.below(8) {
-        0 => source.below(20),
+        0 => source.below(21),
         1 if fitting == 2 || fitting == 4 || fitting == 14 => fitting + 1,
         2 if fitting == 2 || fitting == 14 => 10,
         _ => fitting,
@@ -116,7 +122,10 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         9 => Response::Left(Empty {}),
         10 => Response::Coming(Coming { bytes: size(source) }),
         11 => Response::Unsupported(Empty {}),
-        13 => Response::Sums(Sums { hashes: source.name() }),
+        13 => {
+            let since_ms = (source.byte() % 2 == 0).then(|| size(source));
+            Response::Sums(Sums { hashes: source.name(), since_ms })
+        }
         14 => Response::Page(page(source)),
         15 => Response::PageSummary(page(source).summary()),
         16 => Response::Watching(Watching {
@@ -127,6 +136,7 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         17 => Response::Heard(Heard { interested: source.byte() % 2 == 0 }),
         18 => Response::Parts(Parts { parts: source.name() }),
         19 => Response::Fetching(Fetching { records: size(source), newer: source.name() }),
+        20 => Response::Recalled(Recalled { versions: many(source, version) }),
         _ => Response::Unknown(source.byte() | 0xc0),
     }
 }

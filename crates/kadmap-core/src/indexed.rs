@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::ranges::{Leaf, Prefix, RangeTree, path_of};
 use crate::record::{Base, Head, Item, ItemId, ItemPage, ItemRange, Record, Stamp, Version};
-use crate::store::{Merged, RecordId, RecordStore, Scrubbed, StoreError, Ticket, Usage};
+use crate::store::{Merged, Presence, RecordId, RecordStore, Scrubbed, StoreError, Ticket, Usage};
 use crate::{Key, ranges};
 
 /// Sorts after every name: one byte longer than the longest and all ones.
@@ -167,6 +167,14 @@ impl<S: RecordStore> RecordStore for Indexed<S> {
         Ok(())
     }
 
+    fn replace(&mut self, id: &RecordId, record: Record) -> Result<(), StoreError> {
+        let replaced = self.store.replace(id, record);
+        // Whatever has come of it, the tree tells what the store does.
+        let head = self.store.head(id).ok().flatten().unwrap_or_default();
+        self.tree.set(id, head.version);
+        replaced
+    }
+
     fn heads(&mut self, after: Option<&RecordId>, limit: usize) -> Result<Vec<(RecordId, Head)>, StoreError> {
         self.store.heads(after, limit)
     }
@@ -195,6 +203,14 @@ impl<S: RecordStore> RecordStore for Indexed<S> {
 
     fn usage(&self) -> Usage {
         self.store.usage()
+    }
+
+    fn presence(&self) -> Option<Presence> {
+        self.store.presence()
+    }
+
+    fn keep_presence(&mut self, presence: Presence) {
+        self.store.keep_presence(presence);
     }
 }
 

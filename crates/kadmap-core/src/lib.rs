@@ -41,5 +41,5 @@ pub use record::{
 };
 pub use routing::{Admission, BucketInfo, Removal, RoutingTable, TableConfig};
 pub use rtt::{RoundTrip, TimeoutConfig};
-pub use store::{Merged, RecordId, RecordStore, Scrubbed, StoreError, Ticket, Usage};
+pub use store::{Merged, Presence, RecordId, RecordStore, Scrubbed, StoreError, Ticket, Usage};
 pub use time::{Instant, Now};

@@ -361,6 +361,20 @@ pub enum Event<A = SocketAddr> {
         /// Records handed to nodes that lacked them.
         handed_over: u64,
     },
+    /// This node was out of touch for so long that deletions may have been forgotten meanwhile, and has held what it
+    /// held against the word of the others.
+    CameBack {
+        /// For how long it was away, in milliseconds.
+        away_ms: u64,
+        /// Records it held.
+        checked: u64,
+        /// Those that had been deleted, and are gone here too now.
+        dropped: u64,
+        /// Those that others have in another state, which is now the state here.
+        changed: u64,
+        /// Those about which too few could tell: they stay as they were.
+        unconfirmed: u64,
+    },
     /// A stored record was damaged and set aside; it is being fetched again.
     Damaged {
         /// Which.

@@ -77,6 +77,21 @@ pub struct Scrubbed {
     pub damaged: Vec<RecordId>,
 }
 
+/// From when to when a node has been part of its swarm, without a gap in which it could have missed a deletion.
+///
+/// ```
+/// let presence = kadmap_core::Presence { since_ms: Some(1_000), until_ms: 5_000 };
+/// assert_eq!(presence.until_ms - presence.since_ms.unwrap(), 4_000);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence {
+    /// Since when, in milliseconds since 1970; of a node that learnt from others what was before it came, since when they
+    /// have been. `None` while that is not known.
+    pub since_ms: Option<u64>,
+    /// When it last heard of a member, in milliseconds since 1970.
+    pub until_ms: u64,
+}
+
 /// Why a store could not do as asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
@@ -163,6 +178,21 @@ pub trait RecordStore {
     /// [`StoreError::Failed`] on I/O.
     fn forget(&mut self, id: &RecordId) -> Result<(), StoreError>;
 
+    /// Puts a record in the place of what is there, which need not be part of it; an empty one is as
+    /// [`forget`](Self::forget). Costs the size of both.
+    ///
+    /// A store of one's own that leaves this as it is forgets first and merges then.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    fn replace(&mut self, id: &RecordId, record: Record) -> Result<(), StoreError> {
+        self.forget(id)?;
+        if !record.is_empty() {
+            self.merge(id, record)?;
+        }
+        Ok(())
+    }
+
     /// Up to `limit` records after `after`, in order.
     ///
     /// # Errors
@@ -192,4 +222,16 @@ pub trait RecordStore {
 
     /// What it holds.
     fn usage(&self) -> Usage;
+
+    /// When its node was part of the swarm, as [kept](Self::keep_presence) before the store was opened. `None`, as for a
+    /// store that keeps nothing of it, makes a node that starts rely on what it holds however long it was away.
+    fn presence(&self) -> Option<Presence> {
+        None
+    }
+
+    /// Keeps a note of when its node was part of the swarm, with the next write that becomes durable; where there are no
+    /// writes, at the latest after a hundredth of the tombstones' grace. Cheap, for it is called before each write.
+    fn keep_presence(&mut self, presence: Presence) {
+        let _ = presence;
+    }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use kadmap_core::testing::{Link, Network};
 use kadmap_core::wire::{Body, Message, Put, PutMode, Request};
-use kadmap_core::{Base, Config, Contact, Event, Record, RecordId, RecordStore, Shape, Stamp, Version};
+use kadmap_core::{
+    Base, Change, Config, Contact, Event, Record, RecordId, RecordStore, Shape, Stamp, Version, WriteOptions,
+};
 use support::*;
 
 /// The kinds of messages that find differences; copies are puts.
@@ -109,9 +111,14 @@ fn fill(network: &mut Network, keys: usize) -> Vec<String> {
 
 /// The nodes to which a key belongs among those that run.
 fn closest(network: &Network, nodes: &[usize], name: &str) -> Vec<usize> {
+    let mut nodes = by_distance(network, nodes, name);
+    nodes.truncate(Config::default().replication);
+    nodes
+}
+
+fn by_distance(network: &Network, nodes: &[usize], name: &str) -> Vec<usize> {
     let mut nodes = nodes.to_vec();
     nodes.sort_by_key(|&node| network.contact(node).id.distance(&record(name).key));
-    nodes.truncate(Config::default().replication);
     nodes
 }
 
@@ -281,4 +288,65 @@ fn a_newcomer_that_lacks_what_was_written_has_no_say_in_a_quorum() {
             }
         }
     }
+}
+
+/// Who holds a name, of all nodes, and how many of them are among those closest to it.
+fn held_by(network: &mut Network, nodes: usize, replication: usize, name: &str) -> (usize, usize) {
+    let all: Vec<_> = (0..nodes).collect();
+    let closest: Vec<_> = by_distance(network, &all, name).into_iter().take(replication).collect();
+    (holders(network, &all, name), holders(network, &closest, name))
+}
+
+#[test]
+fn what_belongs_to_others_is_dropped_once_they_hold_it() {
+    const REPLICATION: usize = 5;
+    let config = Config { replication: REPLICATION, ..Config::default() };
+    let mut network = swarm(20, 10, &config);
+    let names: Vec<_> = (0..200).map(|number| format!("key {number}")).collect();
+    names.iter().for_each(|name| drop(put(&mut network, 0, name, "1")));
+    for _ in 0..30 {
+        network.spawn(config.clone(), &[0]);
+    }
+    network.run_for(Duration::from_secs(30));
+    let copies = |network: &mut Network, name: &String| held_by(network, 40, REPLICATION, name);
+    let before: usize = names.iter().map(|name| copies(&mut network, name).0).sum();
+    assert!(before > 7 * names.len(), "{before} copies: nobody has dropped anything yet");
+    (0..4).for_each(|_| one_round(&mut network));
+    for name in &names {
+        assert_eq!(copies(&mut network, name), (REPLICATION, REPLICATION), "{name}");
+        assert_eq!(value(&mut network, 17, name).as_deref(), Some("1"));
+    }
+}
+
+#[test]
+fn what_nobody_else_holds_is_given_away_before_it_is_dropped() {
+    let config = Config { replication: 5, ..Config::default() };
+    let mut network = swarm(21, 30, &config);
+    let all: Vec<_> = (0..30).collect();
+    let farthest = *by_distance(&network, &all, "only here").last().unwrap();
+    give(&mut network, farthest, "only here", value_at(1));
+    (0..4).for_each(|_| one_round(&mut network));
+    assert_eq!(held_by(&mut network, 30, 5, "only here"), (5, 5));
+}
+
+#[test]
+fn who_holds_what_belongs_to_others_learns_that_it_was_deleted() {
+    let config = Config { replication: 5, ..Config::default() };
+    let mut network = swarm(22, 30, &config);
+    put(&mut network, 0, "colour", "1");
+    network.run_for(Duration::from_secs(1));
+    let all: Vec<_> = (0..30).collect();
+    let holder = by_distance(&network, &all, "colour")[0];
+    let record = network.with(holder, |node, _| node.store_mut().load(&record("colour")).unwrap().unwrap());
+    let farthest = *by_distance(&network, &all, "colour").last().unwrap();
+    give(&mut network, farthest, "colour", record);
+    write(&mut network, 0, "colour", Change::Delete, WriteOptions::default()).unwrap();
+    (0..3).for_each(|_| one_round(&mut network));
+    let lives = |node| {
+        network.with(node, |node, now| {
+            let held = node.store_mut().load(&support::record("colour")).unwrap();
+            held.is_some_and(|held| held.is_live(now.unix_ms))
+        })
+    };
+    assert!(!all.into_iter().any(lives));
 }

@@ -29,8 +29,6 @@ pub(crate) use operations::{append, put, record};
 
 use operations::Operations;
 
-/// How long the nodes' stores keep tombstones unless told otherwise: a day, as in production.
-const TOMBSTONE_GRACE: Duration = Duration::from_secs(86_400);
 /// Messages that a frozen node's socket buffers; later ones are lost.
 const HELD_MAX: usize = 1_000;
 /// Spreads indexes over the addresses; odd, so that no two fall together.
@@ -73,8 +71,6 @@ pub struct Sim {
     pub link: Link,
     /// Whether the bytes of messages are counted, which costs about as much as encoding them; off at first.
     pub counts_bytes: bool,
-    /// How long the stores of nodes that are started from now on keep tombstones; a day at first.
-    pub tombstone_grace: Duration,
     library: Library,
     config: Arc<Config>,
     seed: u64,
@@ -96,7 +92,6 @@ impl Sim {
         Self {
             link,
             counts_bytes: false,
-            tombstone_grace: TOMBSTONE_GRACE,
             library: Library::default(),
             config: Arc::new(Config::default()),
             seed,
@@ -113,7 +108,7 @@ impl Sim {
         }
     }
 
-    /// Configures the nodes that are started from now on.
+    /// Configures the nodes that are started from now on, and for how long their stores keep tombstones.
     pub fn configure(&mut self, config: Config) {
         self.config = Arc::new(config);
     }
@@ -335,7 +330,7 @@ impl Sim {
                 self.operations.end(self.now_us, index, operation, End::LookedUp(outcome));
             }
             Event::Left { .. } | Event::Scanned { .. } | Event::Items { .. } | Event::Answered { .. } => {}
-            Event::Watching { .. } | Event::Changed { .. } => {}
+            Event::Watching { .. } | Event::Changed { .. } | Event::CameBack { .. } => {}
         }
     }
 

@@ -1,8 +1,8 @@
 //! A node's store: the production one in memory, on a disk that fails when told to.
 
 use kadmap_core::{
-    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Stamp, StoreError,
-    Ticket, Usage,
+    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Presence, Record, RecordId, RecordStore, Stamp,
+    StoreError, Ticket, Usage,
 };
 use kadmap_store::{MemoryStore, StoreConfig};
 
@@ -19,6 +19,7 @@ pub struct SimStore {
     /// Nothing is both here and in `records`.
     shelf: Shelf,
     records: MemoryStore,
+    presence: Option<Presence>,
     /// Every so many operations one fails; 0 for never.
     fails_every: u64,
     operations: u64,
@@ -35,19 +36,23 @@ pub struct SimStore {
 /// assert_eq!(backup.records(), 1);
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct Snapshot(Vec<(RecordId, Record)>);
+pub struct Snapshot {
+    records: Vec<(RecordId, Record)>,
+    presence: Option<Presence>,
+}
 
 impl Snapshot {
     /// How many records it holds.
     pub fn records(&self) -> usize {
-        self.0.len()
+        self.records.len()
     }
 }
 
 impl SimStore {
     pub(crate) fn new(tombstone_grace_ms: u64, library: Library) -> Self {
         let config = StoreConfig { tombstone_grace_ms, ..StoreConfig::default() };
-        Self { shelf: Shelf::new(library), records: MemoryStore::new(config), fails_every: 0, operations: 0 }
+        let (shelf, records) = (Shelf::new(library), MemoryStore::new(config));
+        Self { shelf, records, presence: None, fails_every: 0, operations: 0 }
     }
 
     /// Lets every n-th operation fail from now on; 0 for none.
@@ -72,12 +77,14 @@ impl SimStore {
     /// All that it holds, to be restored later.
     pub(crate) fn snapshot(&mut self) -> Snapshot {
         let ids = self.ids();
-        Snapshot(ids.into_iter().filter_map(|id| Some((id.clone(), self.peek(&id)?))).collect())
+        let records = ids.into_iter().filter_map(|id| Some((id.clone(), self.peek(&id)?))).collect();
+        Snapshot { records, presence: self.presence }
     }
 
     /// Takes in all that a snapshot holds.
     pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
-        for (id, record) in &snapshot.0 {
+        self.presence = snapshot.presence;
+        for (id, record) in &snapshot.records {
             // In memory a merge does not fail.
             let _ = self.merge_here(id, record.clone());
         }
@@ -207,6 +214,14 @@ impl RecordStore for SimStore {
     fn usage(&self) -> Usage {
         let (shelf, records) = (self.shelf.usage(), self.records.usage());
         Usage { records: shelf.records + records.records, bytes: shelf.bytes + records.bytes }
+    }
+
+    fn presence(&self) -> Option<Presence> {
+        self.presence
+    }
+
+    fn keep_presence(&mut self, presence: Presence) {
+        self.presence = Some(presence);
     }
 }
 

@@ -73,6 +73,7 @@ fn wrong_clocks_break_no_promise() {
 #[test]
 fn what_was_deleted_does_not_come_back_with_those_who_were_away() {
     holds(&run("deletes", 24, 24, 1_800));
+    holds(&run("deletes-long", 24, 24, 1_800));
 }
 
 #[test]

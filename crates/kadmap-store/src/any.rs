@@ -3,8 +3,8 @@
 use std::fmt;
 
 use kadmap_core::{
-    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Scrubbed, Stamp,
-    StoreError, Ticket, Usage,
+    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Presence, Record, RecordId, RecordStore, Scrubbed,
+    Stamp, StoreError, Ticket, Usage,
 };
 
 use crate::{MemoryStore, RedbStore};
@@ -93,6 +93,10 @@ impl RecordStore for AnyStore {
         each!(self, store => store.merge(id, delta))
     }
 
+    fn replace(&mut self, id: &RecordId, record: Record) -> Result<(), StoreError> {
+        each!(self, store => store.replace(id, record))
+    }
+
     fn forget(&mut self, id: &RecordId) -> Result<(), StoreError> {
         each!(self, store => store.forget(id))
     }
@@ -115,5 +119,13 @@ impl RecordStore for AnyStore {
 
     fn usage(&self) -> Usage {
         each!(self, store => store.usage())
+    }
+
+    fn presence(&self) -> Option<Presence> {
+        each!(self, store => store.presence())
+    }
+
+    fn keep_presence(&mut self, presence: Presence) {
+        each!(self, store => store.keep_presence(presence));
     }
 }

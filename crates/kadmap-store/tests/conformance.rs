@@ -18,6 +18,7 @@ const IDS: usize = 5;
 enum Operation {
     Merge(usize, Record),
     Forget(usize),
+    Replace(usize, Record),
     Expire { unix_ms: u64, limit: usize },
     Heads { after: Option<usize>, limit: usize },
     Items(usize, ItemRange),
@@ -88,6 +89,7 @@ fn any_operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         12 => (0..IDS, any_record()).prop_map(|(id, delta)| Operation::Merge(id, delta)),
         1 => (0..IDS).prop_map(Operation::Forget),
+        2 => (0..IDS, any_record()).prop_map(|(id, record)| Operation::Replace(id, record)),
         2 => (0u64..30, prop_oneof![1usize..3, Just(usize::MAX)])
             .prop_map(|(unix_ms, limit)| Operation::Expire { unix_ms, limit }),
         2 => (prop::option::of(0..IDS), 0usize..6)
@@ -161,6 +163,13 @@ fn step(subject: &mut Subject, model: &mut Model, operation: Operation) -> Resul
             let record = model.entry(id(number)).or_default();
             prop_assert_eq!(merged.changed, record.merge(delta));
             prop_assert!(same(merged.head, record));
+        }
+        Operation::Replace(number, record) => {
+            store.replace(&id(number), record.clone()).unwrap();
+            match record.is_empty() {
+                true => model.remove(&id(number)),
+                false => model.insert(id(number), record),
+            };
         }
         Operation::Forget(number) => {
             store.forget(&id(number)).unwrap();

@@ -4,7 +4,9 @@ use std::fs;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use kadmap_core::{Base, Codec, Item, Key, Payload, Record, RecordId, RecordStore, Shape, Stamp, StoreError};
+use kadmap_core::{
+    Base, Codec, Item, Key, Payload, Presence, Record, RecordId, RecordStore, Shape, Stamp, StoreError,
+};
 use kadmap_store::{Durability, OpenError, RedbStore, StoreConfig};
 
 fn id(name: &str) -> RecordId {
@@ -158,6 +160,57 @@ fn an_append_to_a_long_list_writes_as_much_as_to_a_short_one() {
     assert_eq!(store.counters().rows_written, 3, "the item, the head and the usage");
     assert!(last <= first + 32, "{last} bytes after {first}");
     assert_eq!(store.load(&id("list")).unwrap().unwrap().items().len() as u64, ITEMS + 2);
+}
+
+#[test]
+fn a_record_is_replaced_in_one_flush_so_that_no_crash_comes_between() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, flushed) = open_synced(folder.path());
+    for number in 0..50 {
+        store.merge(&id("a"), value(1_000 + number, 10)).unwrap();
+        let ticket = store.merge(&id("b"), item(number + 1)).unwrap().ticket.unwrap();
+        while store.flushed() < ticket {
+            flushed.recv().unwrap();
+        }
+        let before = store.counters().flushes;
+        // Older than what is there: it would not win a merge.
+        store.replace(&id("a"), value(number, 10)).unwrap();
+        while store.flushed() <= ticket {
+            flushed.recv().unwrap();
+        }
+        let barrier = store.merge(&id("b"), item(500 + number)).unwrap().ticket.unwrap();
+        while store.flushed() < barrier {
+            flushed.recv().unwrap();
+        }
+        assert_eq!(
+            store.counters().flushes - before,
+            2,
+            "one for the record and one for what was written after it"
+        );
+        assert_eq!(store.load(&id("a")).unwrap(), Some(value(number, 10)));
+    }
+}
+
+#[test]
+fn when_the_node_was_there_is_noted_with_the_next_write_and_now_and_then_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path()).unwrap();
+    assert_eq!(store.presence(), None);
+    let presence = |until_ms| Presence { since_ms: Some(5), until_ms };
+    store.keep_presence(presence(1_000));
+    store.close().unwrap();
+
+    let mut store = open(folder.path()).unwrap();
+    assert_eq!(store.presence(), Some(presence(1_000)), "the first is a write of its own");
+    store.keep_presence(presence(2_000));
+    assert_eq!(store.presence(), Some(presence(2_000)));
+    store.close().unwrap();
+    let mut store = open(folder.path()).unwrap();
+    assert_eq!(store.presence(), Some(presence(1_000)), "a second more is not worth one");
+    store.keep_presence(presence(3_000));
+    store.merge(&id("a"), value(1, 10)).unwrap();
+    store.close().unwrap();
+    assert_eq!(open(folder.path()).unwrap().presence(), Some(presence(3_000)));
 }
 
 #[test]

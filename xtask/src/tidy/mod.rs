@@ -3,6 +3,7 @@
 mod core_purity;
 mod layers;
 mod manifest;
+mod promises;
 mod text;
 mod tree;
 
@@ -35,7 +36,7 @@ impl fmt::Display for Complaint {
 /// A rule: what it is called and what breaks it.
 type Rule = (&'static str, fn(&Tree) -> Vec<Complaint>);
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     ("layers", layers::crates_depend_downwards),
     ("network", layers::only_the_library_speaks_to_the_network),
     ("lints", layers::crates_inherit_the_lints),
@@ -45,6 +46,7 @@ const RULES: [Rule; 9] = [
     ("spaces", text::no_trailing_spaces),
     ("leftovers", text::nothing_left_over),
     ("paths", text::no_machine_paths),
+    ("promises", promises::every_promise_names_its_tests),
 ];
 
 /// Checks the tree below `root` and prints what breaks a rule.
@@ -98,6 +100,7 @@ mod tests {
         lines_here_end_without_spaces: "spaces",
         nothing_is_left_over_here: "leftovers",
         no_file_here_names_a_machine: "paths",
+        promises_here_name_their_tests: "promises",
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Counters {
     pub repair_comparisons: u64,
     /// Records sent to other holders that lacked them.
     pub repair_copies: u64,
+    /// Records dropped because others, to whom they belong, hold them.
+    pub strays_dropped: u64,
     /// Whole records sent to who asked for them.
     pub records_served: u64,
     /// Changes told to watchers, repeats not counted.

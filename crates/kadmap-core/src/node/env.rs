@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
 
+use super::attendance::Attendance;
 use super::background::{Background, Unhurried};
 use super::peers::{Heard, Peers};
 use super::repair::Outbox;
@@ -70,6 +71,8 @@ pub(super) struct Env<S, A: Address> {
     /// Whether this node has come to a swarm and does not yet hold what belongs to it: it takes writes, but has no say in
     /// reads, for a quorum that counted it could miss what was acknowledged before it came.
     pub(super) is_syncing: bool,
+    /// Since when it has been part of the swarm, and whether it may rely on what it holds.
+    pub(super) attendance: Attendance,
     /// Whether it has just come to know the swarm, and is to learn now what belongs to it.
     pub(super) sync_due: bool,
     /// Contacts that are new or back, and have not been handed their records.
@@ -237,8 +240,27 @@ impl<S, A: Address> Env<S, A> {
 }
 
 impl<S: RecordStore, A: Address> Env<S, A> {
+    /// Looks whether this node stood still for so long, or was alone, that it is not to rely on what it holds.
+    pub(super) fn wake(&mut self, now: Now) {
+        let is_away = !self.attendance.is_doubting() && self.attendance.is_away(now);
+        if is_away && !self.table.is_empty() {
+            self.come_back();
+        }
+    }
+
+    /// Begins to doubt what is held.
+    fn come_back(&mut self) {
+        if !self.is_client() {
+            self.attendance.doubt();
+            self.is_syncing = true;
+        }
+    }
+
     /// Takes in a contact that has just proved itself at its address.
     pub(super) fn verified(&mut self, now: Now, contact: Contact<A>) {
+        if self.attendance.heard(now) {
+            self.come_back();
+        }
         let heard = self.peers.heard(now.instant, &contact.id);
         if heard == Heard::Lately {
             return;

@@ -1,8 +1,11 @@
 //! A node of the swarm as a state machine: messages and commands in, actions and events out.
 
+mod absence;
 mod action;
 mod attempts;
+mod attendance;
 mod background;
+mod checks;
 mod counters;
 mod env;
 mod expiry;
@@ -20,6 +23,7 @@ mod requests;
 mod scan;
 mod serve;
 mod signal;
+mod tell;
 mod upkeep;
 mod watch;
 mod watchers;
@@ -32,7 +36,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use rustc_hash::FxHashMap;
@@ -43,26 +46,27 @@ pub use purpose::Purpose;
 
 use crate::config::Config;
 use crate::indexed::Indexed;
-use crate::operation::{
-    AskError, Change, Event, LookupOutcome, OperationId, ReadError, ReadOptions, WriteError, WriteOptions,
-};
+use crate::operation::{Change, Event, OperationId, ReadOptions, WriteOptions};
 use crate::record::{Clock, ItemRange};
 use crate::routing::{Removal, RoutingTable};
 use crate::store::{RecordId, RecordStore, Scrubbed, Usage};
 use crate::wire::{Body, Message, PeerReport, Request, RequestId, Response, StatusReport, WireContact};
 use crate::{Address, Contact, Instant, Key, NodeId, Now};
+use absence::Absence;
+use attendance::Attendance;
 use background::Background;
 use env::{AfterFlush, Env};
 use finder::Finder;
 use leave::Leaving;
-use pages::{PageRead, PageResult};
+use pages::PageRead;
 use peers::Peers;
-use read::{Read, ReadResult};
+use read::Read;
 use repair::{Outbox, Repair};
 use requests::{Overdue, Owner, Requests, without_attempt};
 use scan::Scan;
 use serve::MessageHead;
 use signal::{Signal, SignalKind};
+use tell::{advance_lookup, tell_answer, tell_items, tell_lookup, tell_read};
 use upkeep::{Refresh, Upkeep};
 use watch::Watch;
 use watchers::Watchers;
@@ -107,6 +111,7 @@ pub struct Node<S, A: Address = SocketAddr> {
     extended: FxHashMap<OperationId, Instant>,
     upkeep: Upkeep,
     repair: Repair<A>,
+    absence: Absence<A>,
     leaving: Leaving,
     last_operation: u64,
 }
@@ -132,6 +137,9 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let config = config.into();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let clock = Clock::new(rng.next_u64());
+        let holds_records = store.usage().records > 0;
+        let grace = config.tombstone_grace;
+        let attendance = Attendance::new(store.presence(), holds_records, grace, now);
         let env = Env {
             own,
             table: RoutingTable::new(own, config.table.clone()),
@@ -149,6 +157,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             hearsay: VecDeque::new(),
             is_newcomer: false,
             is_syncing: false,
+            attendance,
             sync_due: false,
             arrived: Vec::new(),
             departed: Vec::new(),
@@ -164,6 +173,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             extended: FxHashMap::default(),
             upkeep: Upkeep::new(),
             repair: Repair::default(),
+            absence: Absence::default(),
             leaving: Leaving::No,
             last_operation: 0,
         }
@@ -195,6 +205,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.env.events.push_back(Event::Read { operation: id, result: Err(error) });
             return id;
         }
+        self.env.wake(now);
         let read = Read::new(&mut self.env, now, id, record, options);
         self.start(now, id, options.timeout, 0, Operation::Read(Box::new(read)));
         id
@@ -216,6 +227,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.env.events.push_back(Event::Items { operation: id, result: Err(error) });
             return id;
         }
+        self.env.wake(now);
         let read = PageRead::new(&mut self.env, now, id, record, range.bounded(), with_base, options);
         self.start(now, id, options.timeout, 0, Operation::Items(Box::new(read)));
         id
@@ -234,6 +246,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// [`continue_scan`](Self::continue_scan) asks for the next.
     pub fn scan(&mut self, now: Now) -> OperationId {
         let id = self.next_operation();
+        self.env.wake(now);
         let scan = Scan::new(&mut self.env, now, id);
         self.operations.insert(id, Operation::Scan(Box::new(scan)));
         self.advance(now, id);
@@ -267,6 +280,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// Comes to know the swarm from contacts that have proved themselves, or starts one when there are none;
     /// [`Event::Joined`] tells when it is done.
     pub fn join(&mut self, now: Now, contacts: &[Contact<A>]) {
+        self.env.attendance.has_joined = false;
         self.env.is_newcomer = !contacts.is_empty() && self.env.store.usage().records == 0;
         self.env.is_syncing = !contacts.is_empty() && !self.env.is_client();
         for contact in contacts {
@@ -288,6 +302,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// Takes in a message from a node that proved its id at this address.
     pub fn handle_message(&mut self, now: Now, from: Contact<A>, message: Message<A>) {
+        self.env.wake(now);
         if !message.from_client && self.stays(&from.id, &message.body) {
             self.env.verified(now, from);
         }
@@ -332,6 +347,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// Does what is due at this time.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.env.wake(now);
         while let Some((id, overdue)) = self.env.requests.pop_overdue(now.instant) {
             self.handle_overdue(now, id, overdue);
         }
@@ -349,6 +365,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         if self.upkeep.run(&mut self.env, now) {
             self.refresh(now);
         }
+        self.absence.run(&mut self.env, now);
         self.repair.run(&mut self.env, now);
         self.run_watches(now);
         self.go_on_leaving(now);
@@ -383,6 +400,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.env.background.next_timer(),
             self.upkeep.next_timer(&self.env, now.instant),
             self.repair.next_timer(&self.env, now.instant),
+            self.absence.next_timer(&self.env, now.instant),
             self.leaving.next_timer(),
             large_answer,
             self.env.watchers.next_timer(),
@@ -464,46 +482,6 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             Body::Request(_) => true,
             Body::Response(_) => !self.env.peers.has_left(id),
         }
-    }
-
-    fn check_read(&self, record: &RecordId) -> Result<(), ReadError> {
-        let limits = &self.env.config.limits;
-        if record.name.len() > limits.name_bytes_max {
-            let (bytes, bytes_max) = (record.name.len(), limits.name_bytes_max);
-            return Err(ReadError::NameTooLong { bytes, bytes_max });
-        }
-        if self.operations.len() >= limits.operations_max {
-            return Err(ReadError::Busy { in_flight_max: limits.operations_max });
-        }
-        Ok(())
-    }
-
-    fn check_write(&self, record: &RecordId, change: &Change) -> Result<(), WriteError> {
-        let limits = &self.env.config.limits;
-        if record.name.len() > limits.name_bytes_max {
-            return Err(WriteError::NameTooLong {
-                bytes: record.name.len(),
-                bytes_max: limits.name_bytes_max,
-            });
-        }
-        let field: Option<&Bytes> = match change {
-            Change::PutField { field, .. } | Change::DeleteField { field } => Some(field),
-            _ => None,
-        };
-        if let Some(field) = field
-            && field.len() > limits.name_bytes_max
-        {
-            return Err(WriteError::NameTooLong { bytes: field.len(), bytes_max: limits.name_bytes_max });
-        }
-        let bytes = change.value_bytes() + field.map_or(0, Bytes::len);
-        if bytes > limits.value_bytes_max {
-            let bytes_max = limits.value_bytes_max as u64;
-            return Err(WriteError::ValueTooLarge { bytes: bytes as u64, bytes_max });
-        }
-        if self.operations.len() >= limits.operations_max {
-            return Err(WriteError::Busy { in_flight_max: limits.operations_max });
-        }
-        Ok(())
     }
 
     fn next_operation(&mut self) -> OperationId {
@@ -647,6 +625,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                     self.env.watcher_heard(now, id, interested);
                 }
             }
+            Owner::Absence => self.absence.on_signal(&mut self.env, now, signal),
             Owner::Repair => {
                 self.repair.on_signal(&mut self.env, now, signal);
                 self.go_on_leaving(now);
@@ -720,54 +699,4 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let refresh = Refresh::new(&mut self.env, now, id);
         self.start(now, id, None, 0, Operation::Refresh(refresh));
     }
-}
-
-fn tell_read<S, A: Address>(env: &mut Env<S, A>, operation: OperationId, result: Option<ReadResult>) -> bool {
-    let done = result.is_some();
-    env.events.extend(result.map(|result| Event::Read { operation, result }));
-    done
-}
-
-fn tell_items<S, A: Address>(
-    env: &mut Env<S, A>,
-    operation: OperationId,
-    result: Option<PageResult>,
-) -> bool {
-    let done = result.is_some();
-    env.events.extend(result.map(|result| Event::Items { operation, result }));
-    done
-}
-
-fn advance_lookup<S, A: Address>(
-    env: &mut Env<S, A>,
-    now: Now,
-    id: OperationId,
-    finder: &mut Finder<A>,
-) -> bool {
-    finder.advance(env, now, Owner::Operation(id));
-    if finder.is_done() {
-        tell_lookup(env, id, finder);
-        return true;
-    }
-    false
-}
-
-fn tell_lookup<S, A: Address>(env: &mut Env<S, A>, operation: OperationId, finder: &Finder<A>) {
-    let outcome = LookupOutcome { closest: finder.closest(), trace: finder.lookup().trace().to_vec() };
-    env.events.push_back(Event::LookedUp { operation, outcome });
-}
-
-fn tell_answer<S, A: Address>(
-    env: &mut Env<S, A>,
-    operation: OperationId,
-    contact: Contact<A>,
-    signal: Signal<A>,
-) -> bool {
-    let result = match signal.kind {
-        SignalKind::Answer { response, round_trip } => Ok((response, round_trip)),
-        SignalKind::Silent => Err(AskError::Silent { contact }),
-        SignalKind::Slow | SignalKind::Lost | SignalKind::Durable { .. } => return false,
-    };
-    env.events.push_back(Event::Answered { operation, result });
-    true
 }

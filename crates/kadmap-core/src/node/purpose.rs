@@ -35,6 +35,8 @@ pub enum Purpose {
     Repair,
     /// Copies beyond a quorum, those for replicas that a read found lacking, and goodbyes.
     Background,
+    /// Asking what was deleted while this node was away for long.
+    Absence,
     /// Telling a watcher of a change.
     Watch,
 }
@@ -58,6 +60,7 @@ impl fmt::Display for Purpose {
             Self::Sync => "sync of a newcomer",
             Self::Repair => "repair",
             Self::Background => "background copy",
+            Self::Absence => "question after an absence",
             Self::Watch => "watch",
         })
     }
@@ -76,6 +79,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             Owner::Probe(ProbeCause::Hearsay) => Purpose::HearsayProbe,
             Owner::Probe(ProbeCause::Quiet) => Purpose::QuietProbe,
             Owner::Probe(ProbeCause::Silent) => Purpose::SilentProbe,
+            Owner::Absence => Purpose::Absence,
             Owner::Repair if self.repair.is_syncing() => Purpose::Sync,
             Owner::Repair => Purpose::Repair,
             Owner::Background => Purpose::Background,

@@ -20,6 +20,8 @@ pub(super) enum Owner {
     Background,
     /// A comparison with another holder, or a record sent to it.
     Repair,
+    /// A question of a node that was away for long.
+    Absence,
     /// A change told to a watcher.
     Watcher(super::watchers::SubscriptionId),
 }

@@ -10,8 +10,8 @@ use crate::record::{Head, Item, Record, Shape, Stamp, Version};
 use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
-    Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored as StoredBody, Summary, Want,
-    WireContact,
+    Put, PutMode, Recall, Recalled, Refusal, Request, RequestId, Response, StatusReport,
+    Stored as StoredBody, Summary, Want, WireContact,
 };
 use crate::{Address, Contact, Key, NodeId, Now};
 
@@ -19,6 +19,9 @@ use crate::{Address, Contact, Key, NodeId, Now};
 const PEERS_PER_PAGE: usize = 128;
 /// Large answers that wait at most; an asker beyond asks again or asks somebody else.
 const LARGE_GETS_MAX: usize = 256;
+
+/// Records that one request may ask the states of: more than anybody asks.
+const RECALLED_MAX: usize = 256;
 
 /// What of a request's frame matters beside its body.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +58,10 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 }
                 Err(refusal) => Response::Refused(refusal),
             },
+            Request::Divide(_) | Request::Fetch(_) | Request::Watch(_) if self.attendance.is_doubting() => {
+                Response::Refused(Refusal::Starting)
+            }
+            Request::Recall(recall) => self.serve_recall(recall),
             Request::Compare(compare) => self.serve_compare(&compare),
             Request::Divide(divide) => self.serve_divide(from, &divide),
             Request::Fetch(fetch) => self.serve_fetch(from, &fetch),
@@ -95,6 +102,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 return Err(refusal);
             }
         };
+        self.store.keep_presence(self.attendance.presence());
         let watched = self.watchers.has(&id).then(|| put.delta.clone());
         let merged = self.admit(now, &id, put.delta, &head).and_then(|delta| {
             // Nothing is left of it but that it was seen.
@@ -114,6 +122,24 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             }
             Err(error) => Err(self.storage_failed(&id, error)),
         }
+    }
+
+    /// Tells the state of records to a node that was away, if this one has been there all the while.
+    fn serve_recall(&mut self, recall: Recall) -> Response<A> {
+        if self.is_syncing {
+            return Response::Refused(Refusal::Starting);
+        }
+        if !self.attendance.vouches_since(recall.until_ms) || recall.records.len() > RECALLED_MAX {
+            return Response::Recalled(Recalled::default());
+        }
+        let mut versions = Vec::with_capacity(recall.records.len());
+        for entry in recall.records {
+            match self.head_here(&RecordId { key: entry.key, name: entry.name }) {
+                Ok(head) => versions.push(head.unwrap_or_default().version),
+                Err(refusal) => return Response::Refused(refusal),
+            }
+        }
+        Response::Recalled(Recalled { versions })
     }
 
     /// This node's own word on a record in a read of its own; none while it does not hold what belongs to it.

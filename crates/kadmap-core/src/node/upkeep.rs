@@ -175,6 +175,10 @@ impl Upkeep {
     /// This node knows its swarm, or is the first of it.
     pub(super) fn joined<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         env.is_newcomer = false;
+        env.attendance.has_joined = true;
+        if env.table.is_empty() {
+            env.attendance.begin(now);
+        }
         env.is_syncing &= !env.table.is_empty();
         env.sync_due = env.is_syncing;
         env.tidy_up(now);

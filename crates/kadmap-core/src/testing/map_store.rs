@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::record::{Base, Head, ItemId, ItemPage, ItemRange, Record, Stamp};
-use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket, Usage};
+use crate::store::{Merged, Presence, RecordId, RecordStore, StoreError, Ticket, Usage};
 
 /// Records in a map; durable at once, heads computed anew each time.
 ///
@@ -17,6 +17,7 @@ pub struct MapStore {
     records: BTreeMap<RecordId, Record>,
     bytes: u64,
     tombstone_grace_ms: u64,
+    presence: Option<Presence>,
 }
 
 impl MapStore {
@@ -102,5 +103,13 @@ impl RecordStore for MapStore {
 
     fn usage(&self) -> Usage {
         Usage { records: self.records.len() as u64, bytes: self.bytes }
+    }
+
+    fn presence(&self) -> Option<Presence> {
+        self.presence
+    }
+
+    fn keep_presence(&mut self, presence: Presence) {
+        self.presence = Some(presence);
     }
 }

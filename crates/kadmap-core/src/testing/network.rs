@@ -15,8 +15,6 @@ use crate::{Action, Config, Contact, Instant, Node, NodeId, Now};
 
 /// Wall clock at the start of virtual time: some day in 2026.
 const START_UNIX_MS: u64 = 1_790_000_000_000;
-/// How long the nodes' stores keep tombstones: a day.
-const TOMBSTONE_GRACE_MS: u64 = 86_400_000;
 /// Virtual time after which a wait for an event counts as failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -125,7 +123,8 @@ impl Network {
         let address = ([10, 0, (index >> 8) as u8, index as u8], 8339).into();
         let seed = self.rng.next_u64();
         let now = Now { instant: self.now, unix_ms: START_UNIX_MS };
-        let node = Node::new(id, config, MapStore::with_tombstone_grace_ms(TOMBSTONE_GRACE_MS), seed, now);
+        let store = MapStore::with_tombstone_grace_ms(config.tombstone_grace.as_millis() as u64);
+        let node = Node::new(id, config, store, seed, now);
         self.by_id.insert(id, index);
         let contact = Contact { id, address };
         self.nodes.push(Slot { node, contact, up: true, clock_offset_ms: 0, events: Vec::new() });

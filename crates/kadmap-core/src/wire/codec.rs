@@ -93,6 +93,7 @@ kinds! { Request [], request_kind, encode_request, decode_request:
     0x0d => Items,
     0x0f => Watch,
     0x10 => Changed,
+    0x11 => Recall,
 }
 
 kinds! { Response [A], response_kind, encode_response, decode_response:
@@ -115,6 +116,7 @@ kinds! { Response [A], response_kind, encode_response, decode_response:
     0x92 => Coming,
     0x93 => Unsupported,
     0x94 => Heard,
+    0x95 => Recalled,
 }
 
 /// The bytes of a message.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+use super::recall::{Recall, Recalled};
 use super::repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};
 use super::watch::{Changed, Heard, Watch, Watching};
 use super::{Items, Page, PageSummary};
@@ -76,6 +77,8 @@ pub enum Request {
     Watch(Watch),
     /// A record that you watch has changed.
     Changed(Changed),
+    /// I was away for long: which of these records are there, and in which state?
+    Recall(Recall),
     /// A kind this version does not know.
     Unknown(u8),
 }
@@ -117,6 +120,8 @@ pub enum Response<A = SocketAddr> {
     Watching(Watching),
     /// To [`Request::Changed`].
     Heard(Heard),
+    /// To [`Request::Recall`].
+    Recalled(Recalled),
     /// A large answer is on its way: wait for it rather than ask again.
     Coming(Coming),
     /// The request's kind is unknown here.

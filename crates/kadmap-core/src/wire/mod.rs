@@ -7,6 +7,7 @@
 mod codec;
 mod list;
 mod message;
+mod recall;
 mod repair;
 mod watch;
 
@@ -17,5 +18,6 @@ pub use message::{
     PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored,
     Summary, Want, WireContact,
 };
+pub use recall::{Recall, Recalled};
 pub use repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};
 pub use watch::{Changed, Heard, Watch, Watching};

@@ -5,8 +5,8 @@ use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
     Body, Changed, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard, Items,
     Message, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put,
-    PutMode, Refusal, Request, Response, StatusReport, Stored, Summary, Sums, Want, Watch, Watching,
-    WireContact,
+    PutMode, Recall, Recalled, Refusal, Request, Response, StatusReport, Stored, Summary, Sums, Want, Watch,
+    Watching, WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
@@ -75,7 +75,18 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("request_names_after", Request::Names(names(Some("colour".into())))),
         (
             "request_compare",
-            Request::Compare(Compare { ranges: ranges.clone(), hash: 0x0102_0304_0506_0708 }),
+            Request::Compare(Compare { ranges: ranges.clone(), hash: 0x0102_0304_0506_0708, joins: None }),
+        ),
+        (
+            "request_compare_joins",
+            Request::Compare(Compare { ranges: ranges.clone(), hash: 0, joins: Some(true) }),
+        ),
+        (
+            "request_recall",
+            Request::Recall(Recall {
+                until_ms: UNIX_MS,
+                records: vec![NameEntry { key: key(), name: "colour".into() }],
+            }),
         ),
         (
             "request_divide",
@@ -140,8 +151,11 @@ fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response_names_empty", Response::Names(NamesPage { entries: Vec::new(), more: false, last: None })),
-        ("response_sums", Response::Sums(Sums { hashes: vec![7; 16].into() })),
-        ("response_sums_equal", Response::Sums(Sums { hashes: Bytes::new() })),
+        ("response_sums", Response::Sums(Sums { hashes: vec![7; 16].into(), since_ms: None })),
+        ("response_sums_equal", Response::Sums(Sums { hashes: Bytes::new(), since_ms: None })),
+        ("response_sums_since", Response::Sums(Sums { hashes: Bytes::new(), since_ms: Some(UNIX_MS) })),
+        ("response_recalled", Response::Recalled(Recalled { versions: vec![version, Version::ABSENT] })),
+        ("response_recalled_nothing", Response::Recalled(Recalled::default())),
         ("response_parts", Response::Parts(Parts { parts: vec![1, 8, 9, 255, 1, 2, 3, 4, 5, 6].into() })),
         ("response_fetching", Response::Fetching(Fetching { records: 3, newer: vec![0b1010_0000].into() })),
         ("response_status", Response::Status(status)),

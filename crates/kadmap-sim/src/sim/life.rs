@@ -130,7 +130,7 @@ impl Sim {
     }
 
     fn new_store(&self) -> SimStore {
-        let grace_ms = u64::try_from(self.tombstone_grace.as_millis()).unwrap_or(u64::MAX);
+        let grace_ms = u64::try_from(self.config.tombstone_grace.as_millis()).unwrap_or(u64::MAX);
         SimStore::new(grace_ms, self.library.clone())
     }
 

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use kadmap_core::{Item, ItemId, RecordId, Stamp, Usage};
+use kadmap_core::{Item, ItemId, Presence, RecordId, Stamp, Usage};
 use redb::{Builder, Database, Durability, ReadableDatabase};
 
 use super::backend::{Access, Opener};
@@ -19,7 +19,8 @@ use super::fault::{Fault, drop_quietly, guarded};
 use super::layer::{Layer, Pending, Unflushed};
 use super::room;
 use super::tables::{
-    DEATHS, FORMAT_KEY, HEADS, META, PARTS, QUARANTINE, USAGE_KEY, Written, lay_out, write_layer,
+    DEATHS, FORMAT_KEY, HEADS, META, PARTS, PRESENCE_KEY, QUARANTINE, USAGE_KEY, Written, lay_out,
+    write_layer,
 };
 use crate::part::{Death, Part};
 use crate::plan::Entry;
@@ -218,6 +219,15 @@ impl DiskFile {
         let scan = self.heads(None, usize::MAX, &BTreeMap::new(), None)?;
         let bytes = scan.heads.iter().map(|(id, entry)| entry.bytes(id)).sum();
         Ok(Usage { records: scan.heads.len() as u64, bytes })
+    }
+
+    /// What it notes of when its node was part of the swarm.
+    pub(crate) fn presence(&self) -> Result<Option<Presence>, Fault> {
+        let row: Option<(Option<u64>, u64)> = self.with(|database| {
+            let row = database.begin_read()?.open_table(META)?.get(PRESENCE_KEY)?;
+            Ok(row.and_then(|row| open(Table::Meta, PRESENCE_KEY, row.value())))
+        })?;
+        Ok(row.map(|(since_ms, until_ms)| Presence { since_ms, until_ms }))
     }
 
     pub(crate) fn entry(&self, id: &RecordId) -> Result<Result<Option<Entry>, BadRow>, Fault> {

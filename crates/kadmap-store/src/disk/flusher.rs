@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) rows_written: u64,
     pub(crate) bytes_written: u64,
     closing: bool,
+    /// Whether a write of several steps is under way, of which none is to be written down without the others.
+    held: bool,
     /// Whether the flusher sleeps and has to be woken.
     asleep: bool,
 }
@@ -87,7 +89,7 @@ impl Shared {
     /// The state with room for another write; waits for the disk while there is none.
     pub(crate) fn lock_with_room(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        while state.active.bytes >= self.unflushed_bytes_max && state.failed.is_none() {
+        while state.active.bytes >= self.unflushed_bytes_max && state.failed.is_none() && !state.held {
             self.wake(&mut state);
             state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -100,6 +102,18 @@ impl Shared {
         if was_empty || urgent {
             self.wake(state);
         }
+    }
+
+    /// Lets no flush begin until [`release`](Self::release).
+    pub(crate) fn hold(&self) {
+        self.lock_with_room().held = true;
+    }
+
+    /// Lets flushes begin again.
+    pub(crate) fn release(&self) {
+        let mut state = self.lock();
+        state.held = false;
+        self.wake(&mut state);
     }
 
     pub(crate) fn close(&self) {
@@ -141,7 +155,7 @@ impl Shared {
                     left => left,
                 }
             } else {
-                match state.active.since {
+                match state.active.since.filter(|_| !state.held) {
                     None if closing => return Work::End,
                     None => None,
                     Some(since) => {

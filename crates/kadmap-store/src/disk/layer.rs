@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use kadmap_core::{Base, Item, ItemId, RecordId, Ticket, Usage, base_due_ms, item_due_ms};
+use kadmap_core::{Base, Item, ItemId, Presence, RecordId, Ticket, Usage, base_due_ms, item_due_ms};
 
 use super::codec::{Stored, Table};
 use crate::part::{Death, Part};
@@ -22,6 +22,8 @@ pub(crate) struct Layer {
     pub(crate) strays: Vec<Stray>,
     /// What the store holds once this layer is on disk.
     pub(crate) usage: Usage,
+    /// Up to when the store's node is known to have been part of its swarm, if that is new.
+    pub(crate) presence: Option<Presence>,
     /// What it costs in memory, about.
     pub(crate) bytes: usize,
     pub(crate) ticket: Ticket,

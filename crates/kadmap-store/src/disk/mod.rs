@@ -24,8 +24,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kadmap_core::{
-    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Record, RecordId, RecordStore, Scrubbed, Stamp,
-    StoreError, Ticket, Usage,
+    Base, Head, Item, ItemId, ItemPage, ItemRange, Merged, Presence, Record, RecordId, RecordStore, Scrubbed,
+    Stamp, StoreError, Ticket, Usage,
 };
 
 use crate::part::Part;
@@ -43,6 +43,10 @@ pub use open::OpenError;
 use open::open_folder;
 use reader::{Reader, RecordParts};
 
+/// How often it is noted at rest that the node is there, as a share of the tombstones' grace.
+const NOTES_PER_GRACE: u64 = 100;
+/// And at most once in so many milliseconds.
+const NOTE_INTERVAL_MS_MIN: u64 = 1_000;
 /// Bytes of a damaged row that are kept for a look.
 const STRAY_BYTES_MAX: usize = 4_096;
 
@@ -50,7 +54,8 @@ const STRAY_BYTES_MAX: usize = 4_096;
 ///
 /// Its caller sees what it wrote at once; a thread of its own writes it down, many writes to one confirmation of
 /// the disk, and calls the notifier after each so that [`flushed`](RecordStore::flushed) can be looked at.
-/// It does nothing at rest.
+/// At rest it writes a note of its node's presence every hundredth of the tombstones' grace, a quarter of an hour, and does
+/// nothing else.
 ///
 /// When the disk fails or is full, merges return [`StoreError::Failed`] and tickets stand still, while reads go on as
 /// far as the disk allows.
@@ -89,6 +94,9 @@ pub struct RedbStore {
     cache: HeadCache,
     usage: Usage,
     config: StoreConfig,
+    /// When the node was part of the swarm, and what of it has been written.
+    presence: Option<Presence>,
+    noted: Option<Presence>,
     damaged_records: u64,
     /// Where the next step of the scrub begins.
     scrubbed_to: Option<RecordId>,
@@ -162,6 +170,8 @@ impl RedbStore {
             Durability::Replicated => config.flush_interval,
             Durability::Synced => Duration::ZERO,
         };
+        // A note that cannot be read is as none.
+        let presence = opened.file.presence().unwrap_or_default();
         let shared = Arc::new(Shared::new(opened.usage, interval, &config));
         let file = Arc::new(opened.file);
         let (for_thread, its_file) = (Arc::clone(&shared), Arc::clone(&file));
@@ -176,6 +186,8 @@ impl RedbStore {
             cache: HeadCache::new(config.heads_cached_max),
             usage: opened.usage,
             config,
+            presence,
+            noted: presence,
             damaged_records: 0,
             scrubbed_to: Some(scrub::somewhere()),
             untold: Vec::new(),
@@ -290,10 +302,14 @@ impl RedbStore {
         taken(state.failed.as_ref())?;
         let (was_empty, bytes_before) = (state.active.is_empty(), state.active.bytes);
         state.active.touch(usage);
+        if self.presence != self.noted {
+            state.active.presence = self.presence;
+        }
         change(&mut state.active);
         let ticket = state.active.ticket;
         self.shared.wrote(&mut state, was_empty, bytes_before);
         drop(state);
+        self.noted = self.presence;
         self.usage = usage;
         Ok((self.config.durability == Durability::Synced).then_some(ticket))
     }
@@ -392,6 +408,17 @@ impl RecordStore for RedbStore {
         self.drop_record(id, false)
     }
 
+    fn replace(&mut self, id: &RecordId, record: Record) -> Result<(), StoreError> {
+        // Both in one flush: a crash leaves what was there or what is there now.
+        self.shared.hold();
+        let replaced = self.forget(id).and_then(|()| match record.is_empty() {
+            true => Ok(()),
+            false => self.merge(id, record).map(drop),
+        });
+        self.shared.release();
+        replaced
+    }
+
     fn heads(&mut self, after: Option<&RecordId>, limit: usize) -> Result<Vec<(RecordId, Head)>, StoreError> {
         let scan = self.scan(after, limit)?;
         Ok(scan.heads.into_iter().map(|(id, entry)| (id, entry.head)).collect())
@@ -411,6 +438,22 @@ impl RecordStore for RedbStore {
 
     fn usage(&self) -> Usage {
         self.usage
+    }
+
+    fn presence(&self) -> Option<Presence> {
+        self.presence
+    }
+
+    fn keep_presence(&mut self, presence: Presence) {
+        self.presence = Some(presence);
+        let interval_ms = (self.config.tombstone_grace_ms / NOTES_PER_GRACE).max(NOTE_INTERVAL_MS_MIN);
+        let is_due = self.noted.is_none_or(|noted| {
+            noted.since_ms != presence.since_ms || noted.until_ms.abs_diff(presence.until_ms) >= interval_ms
+        });
+        if is_due {
+            // A disk that refuses is told of by the writes that matter.
+            let _ = self.write(self.usage, |_| {});
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) const QUARANTINE: Bytewise = TableDefinition::new("quarantine");
 
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
 pub(crate) const USAGE_KEY: &[u8] = b"usage";
+pub(crate) const PRESENCE_KEY: &[u8] = b"presence";
 /// The layout described in `codec`.
 pub(crate) const FORMAT: u32 = 1;
 /// Rows kept in quarantine: enough to see what happened to a disk, too few to fill one.
@@ -114,6 +115,9 @@ pub(crate) fn write_layer(txn: &WriteTransaction, layer: &Layer) -> Result<Writt
         }
     }
     meta.put(USAGE_KEY, Some(&(layer.usage.records, layer.usage.bytes)))?;
+    if let Some(presence) = layer.presence {
+        meta.put(PRESENCE_KEY, Some(&(presence.since_ms, presence.until_ms)))?;
+    }
     let all = [heads.written, parts.written, deaths.written, meta.written];
     Ok(all.iter().fold(Written::default(), |sum, one| Written {
         rows: sum.rows + one.rows,

@@ -389,6 +389,11 @@ impl Driver {
             }
             Event::Left { handed_over } => self.left(handed_over),
             Event::Damaged { record } => self.fetch_again(record),
+            Event::CameBack { away_ms, checked, dropped, changed, unconfirmed } => info!(
+                "back after {:?}, longer than deletions are remembered: of {checked} records {dropped} had been \
+                 deleted and are dropped, {changed} had changed; {unconfirmed} nobody could tell about, they stay",
+                Duration::from_millis(away_ms)
+            ),
             Event::StorageFailed { reason } => self.storage_word.failed(Instant::now(), reason),
             other => debug!("unclaimed outcome: {other:?}"),
         }

@@ -14,6 +14,7 @@ mod outbox;
 mod rival;
 mod serve;
 mod session;
+mod strays;
 mod sync;
 mod wish;
 
@@ -30,6 +31,7 @@ use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
 use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
+use strays::Strays;
 use sync::Sync;
 
 /// Comparisons that one node has under way at once: enough to keep busy, few enough to leave its peers alone.
@@ -63,6 +65,8 @@ pub(super) struct Repair<A: Address> {
     sessions: BTreeMap<RequestId, Session<A>>,
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
+    /// What is held here and belongs to others; nothing for most nodes.
+    strays: Option<Box<Strays>>,
 }
 
 impl<A: Address> Default for Repair<A> {
@@ -74,6 +78,7 @@ impl<A: Address> Default for Repair<A> {
             tasks: BTreeMap::new(),
             sessions: BTreeMap::new(),
             sync: None,
+            strays: None,
         }
     }
 }
@@ -81,7 +86,7 @@ impl<A: Address> Default for Repair<A> {
 impl<A: Address> Repair<A> {
     /// When there is something to do next.
     pub(super) fn next_timer<S>(&self, env: &Env<S, A>, now: Instant) -> Option<Instant> {
-        if env.is_client() {
+        if env.is_client() || env.attendance.is_doubting() {
             return None;
         }
         if !env.store.is_indexed() {
@@ -90,14 +95,18 @@ impl<A: Address> Repair<A> {
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
         let sync = self.sync.as_ref().map(|sync| sync.next_timer(now));
-        let timers =
-            [self.arrivals_at, self.departures_at, self.round_at, task, sync, env.outbox.next_timer(env)];
+        let strays = self.strays.as_ref().filter(|strays| strays.is_dropping()).map(|_| now);
+        let outbox = env.outbox.next_timer(env);
+        let timers = [self.arrivals_at, self.departures_at, self.round_at, task, sync, strays, outbox];
         timers.into_iter().flatten().min()
     }
 
     /// Does what is due: indexes, plans, compares, sends.
     pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         self.plan(env, now);
+        if env.attendance.is_doubting() {
+            return;
+        }
         if !env.store.is_indexed() {
             env.store.index_more(INDEXED_PER_TURN);
             return;
@@ -106,6 +115,9 @@ impl<A: Address> Repair<A> {
         self.go_on_syncing(env, now);
         self.start_sessions(env, now);
         env.send_parcels(now);
+        if let Some(strays) = &mut self.strays {
+            strays.drop_some(env);
+        }
     }
 
     /// Sets the times for what has changed since the last look.
@@ -113,6 +125,9 @@ impl<A: Address> Repair<A> {
         if env.is_client() {
             env.arrived.clear();
             env.departed.clear();
+            return;
+        }
+        if env.attendance.is_doubting() {
             return;
         }
         if env.sync_due && env.store.is_indexed() {
@@ -133,6 +148,9 @@ impl<A: Address> Repair<A> {
     /// Hands everything over at once, because this node leaves.
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        if env.attendance.is_doubting() {
+            return;
+        }
         let arrived = std::mem::take(&mut env.arrived);
         let departed = std::mem::take(&mut env.departed);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
@@ -183,7 +201,14 @@ impl<A: Address> Repair<A> {
             let ranges = session.into_ranges();
             return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
         }
-        if let Some(request) = session.on_answer(env, &response) {
+        if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
+            env.attendance.told(sums.since_ms);
+        }
+        let next = session.on_answer(env, &response);
+        if let (Response::Sums(_), Some(strays)) = (&response, &mut self.strays) {
+            strays.confirm(env.store.tree(), session.even(), signal.from.id);
+        }
+        if let Some(request) = next {
             let id = env.request(now, session.partner(), request, Owner::Repair);
             self.sessions.insert(id, session);
         } else if let Some(sync) = &mut self.sync
@@ -196,9 +221,7 @@ impl<A: Address> Repair<A> {
 
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
     fn start_sync<S>(&mut self, env: &mut Env<S, A>, now: Now) {
-        let others = env.config.replication.min(env.table.len() + 1);
-        let per_range = Consistency::Quorum.reads_needed(others);
-        let partners = Neighbours::of_all(env, |_| true).partners(env, per_range);
+        let partners = Neighbours::of_all(env, |_| true).partners(env, read_quorum(env));
         self.sync = Some(Sync::new(now.instant, partners));
         self.go_on_syncing(env, now);
     }
@@ -207,6 +230,7 @@ impl<A: Address> Repair<A> {
         if self.sync.as_ref().is_some_and(|sync| sync.is_done(now.instant)) {
             self.sync = None;
             env.is_syncing = false;
+            env.attendance.inherit(now, read_quorum(env));
         }
         if let Some((contact, ranges, at)) = self.sync.as_mut().and_then(|sync| sync.next(now.instant)) {
             self.add([(contact, ranges)], at);
@@ -226,9 +250,18 @@ impl<A: Address> Repair<A> {
         if self.round_at.take_if(is_due).is_some() {
             self.round_at = Some(now.instant + round_wait(env));
             env.counters.repair_rounds += 1;
-            let partners = Neighbours::of_now(env).partners(env, PARTNERS_PER_RANGE);
-            self.add(partners, now.instant);
+            let neighbours = Neighbours::of_round(env);
+            self.begin_round_of_strays(env, &neighbours);
+            self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
         }
+    }
+
+    fn begin_round_of_strays<S>(&mut self, env: &Env<S, A>, neighbours: &Neighbours<A>) {
+        if self.strays.is_none() && neighbours.foreign().next().is_none() {
+            return;
+        }
+        let strays = self.strays.get_or_insert_default();
+        strays.begin_round(env.store.tree(), neighbours.own(), neighbours.foreign());
     }
 
     fn add(&mut self, tasks: impl IntoIterator<Item = (Contact<A>, Vec<Prefix>)>, not_before: Instant) {
@@ -259,6 +292,11 @@ impl<A: Address> Repair<A> {
             self.sessions.insert(id, session);
         }
     }
+}
+
+/// Of how many holders of a record one has whatever was acknowledged.
+fn read_quorum<S, A: Address>(env: &Env<S, A>) -> usize {
+    Consistency::Quorum.reads_needed(env.config.replication.min(env.table.len() + 1))
 }
 
 /// The time from one round to the next, a quarter more or less, so that neighbours drift apart.

@@ -57,15 +57,41 @@ impl<A: Address> Neighbours<A> {
         Self::of_all(env, |_| !is_empty)
     }
 
+    /// As [`of_now`](Self::of_now), and besides what is held here and belongs to others.
+    pub(super) fn of_round<S>(env: &Env<S, A>) -> Self {
+        let mut now = Self::of_now(env);
+        let tree = env.store.tree();
+        let members = now.members(env);
+        let all = regions(&members, env.config.replication, None, |range| tree.sum(range).records > 0);
+        now.regions.extend(all.into_iter().filter(|region| !region.now.contains(&OWN)));
+        now
+    }
+
+    /// The ranges of this node.
+    pub(super) fn own(&self) -> impl Iterator<Item = Prefix> {
+        self.regions.iter().filter(|region| region.now.contains(&OWN)).map(|region| region.range)
+    }
+
+    /// The ranges of others, and how many they belong to.
+    pub(super) fn foreign(&self) -> impl Iterator<Item = (Prefix, usize)> {
+        let foreign = self.regions.iter().filter(|region| !region.now.contains(&OWN));
+        foreign.map(|region| (region.range, region.now.len()))
+    }
+
     /// What belongs to this node and others, whether it has it or not.
     pub(super) fn of_all<S>(env: &Env<S, A>, wanted: impl Fn(&Prefix) -> bool) -> Self {
         let mut contacts = vec![None];
         contacts.extend(env.table.iter().map(Some));
+        let mut all = Self { contacts, regions: Vec::new(), leaving: false };
+        all.regions = regions(&all.members(env), env.config.replication, Some(OWN), wanted);
+        all
+    }
+
+    /// This node and its contacts, all of whom count.
+    fn members<S>(&self, env: &Env<S, A>) -> Vec<Member> {
         let own = std::iter::once(env.own);
-        let ids = own.chain(contacts.iter().flatten().map(|contact| contact.id));
-        let members: Vec<_> = ids.map(|id| Member::new(&id.key(), true, true)).collect();
-        let regions = regions(&members, env.config.replication, Some(OWN), wanted);
-        Self { contacts, regions, leaving: false }
+        let ids = own.chain(self.contacts.iter().flatten().map(|contact| contact.id));
+        ids.map(|id| Member::new(&id.key(), true, true)).collect()
     }
 
     /// The ranges that this node has to bring to others: those of which it is the nearest old holder.

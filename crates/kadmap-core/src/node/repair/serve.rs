@@ -23,11 +23,12 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let tree = self.store.tree();
         let hashes: Vec<_> = compare.ranges.0.iter().map(|range| tree.sum(range).hash).collect();
         let all = hashes.iter().fold(0, |all, hash| all ^ hash);
+        let since_ms = compare.joins.and_then(|_| self.attendance.presence().since_ms);
         if all == compare.hash {
-            return Response::Sums(Sums { hashes: Default::default() });
+            return Response::Sums(Sums { hashes: Default::default(), since_ms });
         }
         let hashes: Vec<u8> = hashes.into_iter().flat_map(u64::to_be_bytes).collect();
-        Response::Sums(Sums { hashes: hashes.into() })
+        Response::Sums(Sums { hashes: hashes.into(), since_ms })
     }
 
     /// Tells the parts of some ranges, and sends what is known to be all that the other lacks there.

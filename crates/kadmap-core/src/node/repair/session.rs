@@ -51,6 +51,8 @@ pub(super) struct Session<A> {
     /// The rivals of all wishes, in order: sent unless the other's are newer.
     held_back: Vec<RecordId>,
     lacked: bool,
+    /// Ranges in which both hold the same.
+    even: Vec<Prefix>,
 }
 
 impl<A: Address> Session<A> {
@@ -58,10 +60,24 @@ impl<A: Address> Session<A> {
     pub(super) fn start<S>(env: &mut Env<S, A>, partner: Contact<A>, ranges: Vec<Prefix>) -> (Self, Request) {
         let tree = env.store.tree();
         let hash = ranges.iter().fold(0, |hash, range| hash ^ tree.sum(range).hash);
-        let request = Request::Compare(Compare { ranges: PrefixList(ranges.clone()), hash });
+        let joins = env.is_syncing.then_some(true);
+        let request = Request::Compare(Compare { ranges: PrefixList(ranges.clone()), hash, joins });
         let rotation = (env.rng.next_u64() % u64::from(ROTATIONS)) as u8;
         let (open, asked, wanted, held_back) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        (Self { partner, ranges, rotation, open, asked, wanted, held_back, lacked: false }, request)
+        (
+            Self {
+                partner,
+                ranges,
+                rotation,
+                open,
+                asked,
+                wanted,
+                held_back,
+                lacked: false,
+                even: Vec::new(),
+            },
+            request,
+        )
     }
 
     /// With whom.
@@ -72,6 +88,11 @@ impl<A: Address> Session<A> {
     /// Whether the other had anything that this node lacked.
     pub(super) fn lacked(&self) -> bool {
         self.lacked
+    }
+
+    /// The ranges in which the first look has found no difference.
+    pub(super) fn even(&self) -> &[Prefix] {
+        &self.even
     }
 
     /// What was to be compared.
@@ -120,10 +141,14 @@ impl<A: Address> Session<A> {
 
     fn on_sums<S: RecordStore>(&mut self, env: &mut Env<S, A>, sums: &Sums) {
         let (hashes, _) = sums.hashes.as_chunks::<8>();
+        if hashes.is_empty() {
+            self.even.clone_from(&self.ranges);
+        }
         for (range, hash) in self.ranges.clone().into_iter().zip(hashes) {
             let theirs = u64::from_be_bytes(*hash);
             let own = env.store.tree().sum(&range);
             if theirs == own.hash {
+                self.even.push(range);
                 continue;
             }
             if theirs == 0 {

@@ -1,0 +1,184 @@
+//! Records that a node holds although they do not belong to it, or no longer: others have come closer to them.
+//!
+//! Nobody else would tell such a node what is deleted, so that it could bring it back when it moves up again, and its store
+//! would only ever grow. So they are compared in each round with two of those to whom they belong, and dropped once
+//! these hold the same; not in the first round, for there may be nodes that do not yet know who has come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::env::Env;
+use super::neighbours::PARTNERS_PER_RANGE;
+use crate::ranges::{Prefix, RangeTree, joined};
+use crate::store::RecordStore;
+use crate::{Address, NodeId};
+
+/// Records dropped in one turn: a turn stays around a millisecond.
+const DROPPED_PER_TURN: usize = 128;
+
+/// A range of which this node holds something that belongs to others.
+#[derive(Debug)]
+struct Stray {
+    /// The hash of what is held there.
+    hash: u64,
+    /// Those to whom it belongs and who hold the same.
+    even: BTreeSet<NodeId>,
+    /// How many of them are wanted.
+    wanted: usize,
+}
+
+/// The strays of one round.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    ranges: BTreeMap<Prefix, Stray>,
+    /// What belonged to this node in the round before.
+    own_before: Vec<Prefix>,
+    /// Ranges that are being dropped, and the hash of what is left.
+    dropping: Vec<(Prefix, u64)>,
+}
+
+impl Strays {
+    /// Begins a round in which these ranges are this node's, and those belong to so many others.
+    pub(super) fn begin_round(
+        &mut self,
+        tree: &RangeTree,
+        own: impl Iterator<Item = Prefix>,
+        foreign: impl Iterator<Item = (Prefix, usize)>,
+    ) {
+        let own: Vec<_> = joined(own);
+        let own_before = std::mem::replace(&mut self.own_before, own);
+        let is_settled = |range: &Prefix| {
+            !own_before.iter().any(|own| own.covers(range) || range.covers(own)) && !own_before.is_empty()
+        };
+        let stray = |(range, holders): (Prefix, usize)| {
+            let hash = tree.sum(&range).hash;
+            (range, Stray { hash, even: BTreeSet::new(), wanted: holders.min(PARTNERS_PER_RANGE) })
+        };
+        self.ranges = foreign.filter(|(range, _)| is_settled(range)).map(stray).collect();
+    }
+
+    /// Takes note that a holder has the same as this node in some ranges.
+    pub(super) fn confirm(&mut self, tree: &RangeTree, even: &[Prefix], holder: NodeId) {
+        if self.ranges.is_empty() {
+            return;
+        }
+        let dropping = &mut self.dropping;
+        self.ranges.retain(|range, stray| {
+            if !even.iter().any(|even| even.covers(range)) {
+                return true;
+            }
+            if tree.sum(range).hash != stray.hash {
+                // Something was written there meanwhile: the next round will see.
+                return false;
+            }
+            stray.even.insert(holder);
+            let is_safe = stray.even.len() >= stray.wanted;
+            if is_safe {
+                dropping.push((*range, stray.hash));
+            }
+            !is_safe
+        });
+    }
+
+    /// Whether something is to be dropped.
+    pub(super) fn is_dropping(&self) -> bool {
+        !self.dropping.is_empty()
+    }
+
+    /// Drops some of what others are known to hold.
+    pub(super) fn drop_some<S: RecordStore, A: Address>(&mut self, env: &mut Env<S, A>) {
+        let Some((range, hash)) = self.dropping.pop() else { return };
+        if env.store.tree().sum(&range).hash != hash {
+            return;
+        }
+        // A store that fails has reported itself; the next round tries again.
+        let Ok(page) = env.store.heads_in(&range, None, DROPPED_PER_TURN) else { return };
+        for (id, _) in &page {
+            if env.store.forget(id).is_err() {
+                return;
+            }
+            env.counters.strays_dropped += 1;
+        }
+        if page.len() == DROPPED_PER_TURN {
+            self.dropping.push((range, env.store.tree().sum(&range).hash));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::indexed::Indexed;
+    use crate::testing::MapStore;
+    use crate::{Base, Codec, Key, Payload, Record, RecordId, Shape, Stamp};
+
+    fn holder(number: u8) -> NodeId {
+        NodeId::of_public_key(&[number])
+    }
+
+    fn value(ms: u64) -> Record {
+        let stamp = Stamp { time: ms << 16, writer: 1 };
+        let payload = Some(Payload::new(Codec::Json, "1"));
+        Record::from(Base { stamp, shape: Shape::Value, payload, expires_ms: None })
+    }
+
+    fn filled() -> Indexed<MapStore> {
+        let mut store = Indexed::new(MapStore::default());
+        for number in 0..100u32 {
+            let name = number.to_be_bytes();
+            store.merge(&RecordId::new(Key::of_name(&name), name.to_vec()), value(1)).unwrap();
+        }
+        store
+    }
+
+    /// The halves of the space: one is this node's, the other belongs to two others.
+    fn halves() -> (Prefix, Prefix) {
+        (Prefix::ALL.child(false), Prefix::ALL.child(true))
+    }
+
+    fn begun(store: &Indexed<MapStore>, rounds: usize) -> Strays {
+        let (own, foreign) = halves();
+        let mut strays = Strays::default();
+        for _ in 0..rounds {
+            strays.begin_round(store.tree(), [own].into_iter(), [(foreign, 20)].into_iter());
+        }
+        strays
+    }
+
+    #[test]
+    fn two_holders_that_have_the_same_are_enough_and_one_is_not() {
+        let store = filled();
+        let (_, foreign) = halves();
+        let mut strays = begun(&store, 2);
+        strays.confirm(store.tree(), &[Prefix::ALL], holder(1));
+        strays.confirm(store.tree(), &[foreign], holder(1));
+        assert!(!strays.is_dropping());
+        strays.confirm(store.tree(), &[foreign.child(true)], holder(2));
+        assert!(!strays.is_dropping(), "half of it tells nothing of the whole");
+        strays.confirm(store.tree(), &[foreign], holder(2));
+        assert!(strays.is_dropping());
+    }
+
+    #[test]
+    fn what_belonged_to_this_node_a_round_ago_stays() {
+        let store = filled();
+        for (rounds, expected) in [(1, false), (2, true)] {
+            let mut strays = begun(&store, rounds);
+            (1..3).for_each(|number| strays.confirm(store.tree(), &[Prefix::ALL], holder(number)));
+            assert_eq!(strays.is_dropping(), expected, "after {rounds} rounds");
+        }
+    }
+
+    #[test]
+    fn what_is_written_meanwhile_is_not_taken_for_held() {
+        let mut store = filled();
+        let (_, foreign) = halves();
+        let mut strays = begun(&store, 2);
+        strays.confirm(store.tree(), &[foreign], holder(1));
+        let id =
+            (0..100u32).map(u32::to_be_bytes).map(|name| RecordId::new(Key::of_name(&name), name.to_vec()));
+        let there = id.into_iter().find(|id| foreign.contains(crate::ranges::path_of(id))).unwrap();
+        store.merge(&there, value(2)).unwrap();
+        strays.confirm(store.tree(), &[foreign], holder(2));
+        assert!(!strays.is_dropping());
+    }
+}
