@@ -158,7 +158,8 @@ pub struct Config {
     pub repair_rate_max: u64,
     /// A bucket in which nothing was looked up for this long is refreshed: default 1 h, as in the paper.
     pub refresh_interval: Duration,
-    /// A contact not heard from for this long is probed: default 10 min.
+    /// A contact not heard from for this long is probed: default 5 min. With sessions of an hour one probe in twelve
+    /// then finds nobody, and of what a node tells others some 3% is out of date; a probe is two dozen bytes.
     pub probe_interval: Duration,
     /// A contact that fell silent is probed again after this long, doubling to `probe_interval`: default 5 s.
     pub retry_silent_interval: Duration,
@@ -200,7 +201,7 @@ impl Default for Config {
             repair_interval: Duration::from_secs(600),
             repair_rate_max: 16_000_000,
             refresh_interval: Duration::from_secs(3600),
-            probe_interval: Duration::from_secs(600),
+            probe_interval: Duration::from_secs(300),
             retry_silent_interval: Duration::from_secs(5),
             probes_in_flight_max: 32,
             tombstone_grace: Duration::from_secs(24 * 3600),

@@ -29,7 +29,7 @@ pub use config::{Config, Consistency, Limits, Role};
 pub use contact::{Address, Contact, PackedContact};
 pub use id::{Distance, ID_BITS, ID_BYTES, Key, NodeId, ParseIdError};
 pub use lookup::{Hop, HopOutcome, Lookup, LookupConfig};
-pub use node::{Action, Counters, Node};
+pub use node::{Action, Counters, Node, Purpose};
 pub use operation::{
     AskError, Change, Event, ItemsOutcome, LookupOutcome, News, OperationId, ReadError, ReadOptions,
     ReadOutcome, RecordSize, WatchError, WatchOptions, WriteError, WriteOptions, WriteOutcome,

@@ -48,6 +48,29 @@ impl Bound {
     }
 }
 
+/// What was sent for one purpose with one kind of message.
+///
+/// ```
+/// assert_eq!(kadmap_sim::TrafficRow::default().purpose, "");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TrafficRow {
+    /// What for.
+    pub purpose: String,
+    /// The kind of message.
+    pub kind: &'static str,
+    /// Requests, repeats not counted.
+    pub requests: u64,
+    /// Those of them to nodes that were down.
+    pub requests_to_the_dead: u64,
+    /// Requests and their repeats.
+    pub packets: u64,
+    /// Those of them to nodes that were down.
+    pub packets_to_the_dead: u64,
+    /// Bytes of requests, repeats and answers, for each node and second.
+    pub bytes_per_node_and_second: f64,
+}
+
 /// What a run of a scenario came to.
 ///
 /// ```
@@ -63,6 +86,9 @@ pub struct Report {
     pub nodes: usize,
     /// What was measured, in the order of the run.
     pub figures: Vec<Figure>,
+    /// What was sent for what, where the scenario tells it; most bytes first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub traffic: Vec<TrafficRow>,
     /// What had to hold.
     pub bounds: Vec<Bound>,
     /// Arrivals and timers.

@@ -14,6 +14,7 @@ use kadmap_core::{Action, Config, Event, Node, Record, RecordId, Usage};
 use rustc_hash::FxHashMap;
 
 use crate::address::{SimAddress, inverse};
+use crate::purposes::Sent;
 use crate::queue::{Flight, Happening, Queue};
 use crate::shelf::Library;
 use crate::store::{SimStore, Snapshot};
@@ -351,11 +352,10 @@ impl Sim {
         let is_narrow = pipes(from) || pipes(to);
         let bytes = if self.counts_bytes || is_narrow { wire::encoded_bytes(&message) as u64 } else { 0 };
         self.traffic.sent(message.kind(), bytes);
-        let receiver = &self.nodes[to as usize];
-        if matches!(message.body, Body::Request(_)) {
-            self.traffic.requests += 1;
-            self.traffic.requests_to_the_dead += u64::from(receiver.condition == Condition::Down);
+        if self.counts_bytes {
+            self.note_purpose(from, to, &message, bytes);
         }
+        let receiver = &self.nodes[to as usize];
         let incarnation = receiver.incarnation;
         let queued = if is_narrow { self.queue_up(from, to, bytes) } else { Some(0) };
         let Some(queued_us) = queued else {
@@ -374,6 +374,21 @@ impl Sim {
         }
         let flight = Flight { from, to, incarnation, message };
         self.queue.push_flight(self.now_us + queued_us + micros(first), flight);
+    }
+
+    /// Counts a message with what the request is for that it is or answers: only who made the request knows.
+    fn note_purpose(&mut self, from: u32, to: u32, message: &Message<SimAddress>, bytes: u64) {
+        let is_request = matches!(message.body, Body::Request(_));
+        let asker = &self.nodes[if is_request { from } else { to } as usize];
+        let purpose = asker.node.as_deref().and_then(|node| node.purpose(message.id));
+        let sent = Sent {
+            kind: message.kind().1,
+            is_request,
+            is_repeat: message.is_repeat(),
+            to_the_dead: self.nodes[to as usize].condition == Condition::Down,
+            bytes,
+        };
+        self.traffic.purposes.note(purpose, sent);
     }
 
     /// The address of the node that is started as number `index`.

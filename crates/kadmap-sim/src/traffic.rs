@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::Purposes;
+
 /// Messages and bytes of one kind of message, or of all.
 ///
 /// ```
@@ -35,10 +37,8 @@ pub struct Traffic {
     pub delivered: u64,
     /// Messages that found nobody: cut off, lost on the way, or to a node that is down.
     pub lost: u64,
-    /// Requests among the messages, repeats as well.
-    pub requests: u64,
-    /// Requests to nodes that were down already when they were sent, repeats as well.
-    pub requests_to_the_dead: u64,
+    /// What it was sent for; empty unless bytes are counted.
+    pub purposes: Purposes,
 }
 
 impl Traffic {
@@ -69,8 +69,7 @@ impl Traffic {
             total: self.total.since(earlier.total),
             delivered: self.delivered - earlier.delivered,
             lost: self.lost - earlier.lost,
-            requests: self.requests - earlier.requests,
-            requests_to_the_dead: self.requests_to_the_dead - earlier.requests_to_the_dead,
+            purposes: self.purposes.since(&earlier.purposes),
         }
     }
 

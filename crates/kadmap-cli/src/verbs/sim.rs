@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use kadmap_sim::hunt::{self, Verdict};
-use kadmap_sim::{Progress, Report, Scenario, scenarios};
+use kadmap_sim::{Progress, Report, Scenario, TrafficRow, scenarios};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -70,6 +70,7 @@ fn print(out: &mut dyn Write, timed: &Timed<'_>) -> io::Result<()> {
     for figure in &timed.report.figures {
         writeln!(out, "  {:<50} {}", figure.name.replace('_', " "), number(figure.value))?;
     }
+    print_traffic(out, &timed.report.traffic)?;
     for bound in &timed.report.bounds {
         let verdict = match bound {
             bound if bound.held => "held  ",
@@ -92,6 +93,25 @@ fn print(out: &mut dyn Write, timed: &Timed<'_>) -> io::Result<()> {
         timed.report.events,
         timed.report.trace_hash
     )
+}
+
+/// What was sent for what; nothing where the scenario does not tell.
+fn print_traffic(out: &mut dyn Write, rows: &[TrafficRow]) -> io::Result<()> {
+    if !rows.is_empty() {
+        let heads = ["requests", "gone", "packets", "gone", "bytes/s"];
+        let [a, b, c, d, e] = heads;
+        writeln!(out, "  {:<28} {:<9} {a:>9} {b:>9} {c:>9} {d:>9} {e:>9}", "sent for", "kind")?;
+    }
+    for row in rows {
+        let TrafficRow { purpose, kind, requests, packets, .. } = row;
+        let (gone, packets_gone) = (row.requests_to_the_dead, row.packets_to_the_dead);
+        let bytes = row.bytes_per_node_and_second;
+        writeln!(
+            out,
+            "  {purpose:<28} {kind:<9} {requests:>9} {gone:>9} {packets:>9} {packets_gone:>9} {bytes:>9.1}"
+        )?;
+    }
+    Ok(())
 }
 
 /// Whole numbers as they are, others with as many digits as say something.

@@ -114,9 +114,7 @@ impl<S, A: Address> Env<S, A> {
         let Some(in_flight) = self.requests.in_flight(id) else { return };
         let (to, request, owner) = (in_flight.to, in_flight.request.clone(), in_flight.owner);
         let base = self.waits(&to.id, &request, owner).lost_after;
-        // Each attempt waits twice as long as the one before: 20, 40, 80 ms with the default floor.
-        let lost_after = base.saturating_mul(1 << in_flight.attempts.min(16));
-        let lost_after = lost_after.min(self.config.timeouts.timeout_cap.max(base));
+        let lost_after = self.wait_after_repeat(in_flight, base);
         self.requests.repeat(now.instant, id, lost_after);
         self.counters.requests_repeated += 1;
         self.push_request(to, id, request, owner == Owner::Background);

@@ -3,16 +3,20 @@
 use super::env::Env;
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
-use crate::lookup::Lookup;
+use crate::lookup::{Lookup, LookupConfig};
 use crate::wire::{FindNode, Request, Response, WireContact};
 use crate::{Address, Contact, Key, Now};
 
 /// Candidates beyond the replicas, to stand in for those that do not answer.
 const SPARE_CANDIDATES: usize = 12;
 
+/// Contacts asked for in one answer, as a multiple of what is wanted; most are told by several.
+const TOLD_PER_WANTED: usize = 2;
+
 /// Finds the nodes closest to a place.
 pub(super) struct Finder<A: Address> {
     target: Key,
+    want: usize,
     lookup: Lookup<A>,
     /// The answer when the routing table already knows everyone near.
     known: Option<Vec<Contact<A>>>,
@@ -27,21 +31,26 @@ impl<A: Address> Finder<A> {
         if env.table.knows_all_near(&target, want) {
             let known = env.table.closest(&target, want, |_| true);
             let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
-            return Self { target, lookup, known: Some(known), asks_silent: true };
+            return Self { target, want, lookup, known: Some(known), asks_silent: true };
         }
         Self::by_asking(env, now, target)
     }
 
     /// Asks other nodes even when the routing table seems to know everyone.
     pub(super) fn by_asking<S>(env: &mut Env<S, A>, now: Now, target: Key) -> Self {
-        let config = env.config.lookup(false);
+        Self::sampling(env, now, target, env.config.lookup(false).want)
+    }
+
+    /// As [`by_asking`](Self::by_asking), but content with the `want` closest: what they tell of is what is looked for.
+    pub(super) fn sampling<S>(env: &mut Env<S, A>, now: Now, target: Key, want: usize) -> Self {
+        let config = LookupConfig { want, ..env.config.lookup(false) };
         // Twice as many as wanted, as reserves for those that do not answer.
         let seeds = env.table.closest(&target, 2 * config.want, |_| true);
         if let Some(bucket) = env.table.bucket_index(&target) {
             env.table.touch(bucket, now.instant);
         }
         let lookup = Lookup::new(target, env.own, seeds, config);
-        Self { target, lookup, known: None, asks_silent: false }
+        Self { target, want, lookup, known: None, asks_silent: false }
     }
 
     /// Sends what is to be sent next.
@@ -49,7 +58,8 @@ impl<A: Address> Finder<A> {
         while self.known.is_none()
             && let Some(candidate) = self.next(env, now)
         {
-            let count = env.config.limits.contacts_per_answer_max as u32;
+            let most = env.config.limits.contacts_per_answer_max;
+            let count = most.min(TOLD_PER_WANTED * self.want) as u32;
             let request = Request::FindNode(FindNode { target: self.target, count });
             env.request(now, candidate, request, owner);
         }

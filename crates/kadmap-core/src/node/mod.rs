@@ -2,6 +2,7 @@
 
 mod absence;
 mod action;
+mod attempts;
 mod attendance;
 mod background;
 mod checks;
@@ -14,6 +15,7 @@ mod lists;
 mod paces;
 mod pages;
 mod peers;
+mod purpose;
 mod read;
 mod repair;
 mod replicas;
@@ -41,6 +43,7 @@ use rustc_hash::FxHashMap;
 
 pub use action::Action;
 pub use counters::Counters;
+pub use purpose::Purpose;
 
 use crate::config::Config;
 use crate::indexed::Indexed;
@@ -575,13 +578,15 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     fn handle_overdue(&mut self, now: Now, id: RequestId, overdue: Overdue) {
         let Some(in_flight) = self.env.requests.in_flight(id) else { return };
         let (to, owner, attempts) = (in_flight.to, in_flight.owner, in_flight.attempts);
+        let attempts_max = self.env.attempts_max(in_flight);
+        let misses = if attempts::is_of_quiet(in_flight) { 2 } else { 1 };
         match overdue {
             Overdue::Slow => {
                 self.env.counters.requests_slow += 1;
                 self.env.peers.suspect(&to.id);
                 self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Slow });
             }
-            Overdue::Lost if attempts < self.env.config.attempts_max => {
+            Overdue::Lost if attempts < attempts_max => {
                 self.env.peers.lost(&to.id);
                 self.env.repeat(now, id);
                 self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Lost });
@@ -589,7 +594,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             Overdue::Lost => {
                 self.env.requests.remove(id);
                 self.env.counters.requests_unanswered += 1;
-                self.fell_silent(now, to.id);
+                (0..misses).for_each(|_| self.fell_silent(now, to.id));
                 self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Silent });
             }
         }
@@ -614,7 +619,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     fn route(&mut self, now: Now, owner: Owner, signal: Signal<A>) {
         match owner {
             Owner::Operation(id) => self.signal_operation(now, id, signal),
-            Owner::Probe => {
+            Owner::Probe(_) => {
                 if signal.kind.is_final() {
                     self.upkeep.probed(&mut self.env, now, &signal.from.id);
                 }

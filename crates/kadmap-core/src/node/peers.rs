@@ -21,6 +21,8 @@ const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 const GIVEN_UP_FIRST: Duration = Duration::from_secs(5);
 /// And twice as long each time, up to 10 minutes.
 const GIVEN_UP_DOUBLINGS_MAX: u32 = 7;
+/// Requests left unanswered in a row from which it means something that a node is back.
+const RETURN_SILENCES_MIN: u32 = 2;
 /// Weight of one request in the share of lost ones: 1/64, so that some hundred requests tell.
 const LOSS_SMOOTHING_SHIFT: u32 = 6;
 /// The share of proven false alarms, as one in so many, from which a lost request says little about its node. Half
@@ -63,6 +65,8 @@ pub(super) struct Peers {
     troubles: FxHashMap<NodeId, Trouble>,
     /// Round trips to all nodes together: the first guess for one we have not measured.
     typical: RoundTrip,
+    /// Whether somebody is back that had been silent more than once, and nobody has taken note of it.
+    has_returned: bool,
     /// Share of requests whose first attempt was lost, smoothed; 16 bits of fraction.
     loss: u32,
     /// Share of requests whose first attempt was lost though their node was there, smoothed; 16 bits of fraction.
@@ -77,6 +81,7 @@ impl Peers {
         if trouble.is_some_and(|trouble| trouble.unresponsive && trouble.silences == 0) {
             self.false_alarms += (ONE - self.false_alarms) >> LOSS_SMOOTHING_SHIFT;
         }
+        self.has_returned |= trouble.is_some_and(|trouble| trouble.silences >= RETURN_SILENCES_MIN);
         // Most who are heard are never asked anything: nothing is kept of them, and they are confirmed each time.
         let pace = self.paces.recent_mut(id);
         let lately = pace.as_ref().is_some_and(|pace| pace.confirmed.age(now) < CONFIRM_INTERVAL);
@@ -167,6 +172,16 @@ impl Peers {
         trouble.silences > 0 && trouble.since.age(now) < GIVEN_UP_FIRST * (1 << doublings)
     }
 
+    /// Whether somebody is back that had been silent for long: others may be as well, as when a cut has healed.
+    pub(super) fn has_returned(&self) -> bool {
+        self.has_returned
+    }
+
+    /// Takes note of who is back; tells whether somebody was.
+    pub(super) fn take_returned(&mut self) -> bool {
+        std::mem::take(&mut self.has_returned)
+    }
+
     /// Requests it left unanswered since it was last heard.
     pub(super) fn silences(&self, id: &NodeId) -> u32 {
         self.trouble(id).silences
@@ -253,6 +268,18 @@ mod tests {
         assert!(peers.was_silent_within(at(6), &id(1), Duration::from_millis(10)));
         assert_eq!(peers.heard(at(7), &id(1)), Heard::Back);
         assert!(!peers.was_silent_within(at(8), &id(1), Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn that_somebody_is_back_is_told_once_and_only_after_two_silences() {
+        let mut peers = Peers::default();
+        peers.silent(at(5), &id(1));
+        peers.heard(at(6), &id(1));
+        assert!(!peers.take_returned());
+        (0..2).for_each(|_| peers.silent(at(7), &id(1)));
+        peers.heard(at(9), &id(1));
+        assert!(peers.has_returned());
+        assert_eq!([peers.take_returned(), peers.take_returned()], [true, false]);
     }
 
     #[test]

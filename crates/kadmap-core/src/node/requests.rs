@@ -15,7 +15,7 @@ pub(super) enum Owner {
     /// An operation, which may have ended meanwhile.
     Operation(OperationId),
     /// A probe of a contact: the answer itself is the news.
-    Probe,
+    Probe(ProbeCause),
     /// A copy sent in the background: retried, then forgotten.
     Background,
     /// A comparison with another holder, or a record sent to it.
@@ -24,6 +24,17 @@ pub(super) enum Owner {
     Absence,
     /// A change told to a watcher.
     Watcher(super::watchers::SubscriptionId),
+}
+
+/// Why a contact is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProbeCause {
+    /// Somebody told of it.
+    Hearsay,
+    /// It was not heard of for long.
+    Quiet,
+    /// It had fallen silent and may be back.
+    Silent,
 }
 
 /// One request in flight.
@@ -55,6 +66,11 @@ const ID_MAX: RequestId = RequestId::MAX >> ATTEMPT_BITS;
 /// What a request is called by whoever answers it, whichever attempt it was.
 pub(super) fn without_attempt(wire_id: RequestId) -> RequestId {
     wire_id >> ATTEMPT_BITS
+}
+
+/// Whether an id on the wire is not that of the first attempt.
+pub(super) fn is_repeat(wire_id: RequestId) -> bool {
+    wire_id & !(RequestId::MAX << ATTEMPT_BITS) != 0
 }
 
 /// The id that the next request will have after this one.
@@ -288,7 +304,7 @@ mod tests {
     #[test]
     fn a_request_is_slow_once_then_lost_and_may_be_repeated() {
         let mut requests = Requests::default();
-        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         assert_eq!(requests.pop_overdue(at(1)), None);
         assert_eq!(requests.pop_overdue(at(2)), Some((id, Overdue::Slow)));
         assert_eq!(requests.pop_overdue(at(19)), None);
@@ -303,7 +319,7 @@ mod tests {
     #[test]
     fn a_hastened_request_is_slow_and_lost_earlier_but_never_later() {
         let mut requests = Requests::default();
-        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         requests.hasten(
             id,
             Waits { slow_after: Duration::from_millis(9), lost_after: Duration::from_millis(90) },
@@ -319,7 +335,7 @@ mod tests {
     #[test]
     fn an_answer_tells_to_which_attempt_it_is() {
         let mut requests = Requests::default();
-        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         let first = requests.in_flight(id).unwrap().wire_id(id);
         requests.repeat(at(20), id, Duration::from_millis(40));
         let second = requests.in_flight(id).unwrap().wire_id(id);
@@ -334,7 +350,7 @@ mod tests {
     #[test]
     fn only_the_node_that_was_asked_may_answer() {
         let mut requests = Requests::default();
-        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         assert!(requests.complete(id, &contact(b"b").id).is_none());
         assert!(requests.complete(id, &contact(b"a").id).is_some());
         assert!(requests.complete(id, &contact(b"a").id).is_none(), "an answer counts once");
@@ -343,7 +359,7 @@ mod tests {
     #[test]
     fn an_answer_on_its_way_is_waited_for() {
         let mut requests = Requests::default();
-        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe, WAITS);
+        let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         requests.extend(at(1), id, &contact(b"a").id, Duration::from_secs(1));
         assert_eq!(requests.pop_overdue(at(500)), None);
         assert_eq!(requests.pop_overdue(at(1_001)), Some((id, Overdue::Lost)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::env::Env;
 use super::finder::Finder;
-use super::requests::{Owner, next_id};
+use super::requests::{Owner, ProbeCause, next_id};
 use super::signal::Signal;
 use crate::operation::{Event, OperationId};
 use crate::store::RecordStore;
@@ -18,8 +18,20 @@ const REFRESH_LOOKUPS_MAX: usize = 16;
 const FIRST_REFRESH: Duration = Duration::from_millis(500);
 /// How much longer the wait for the next refresh is, up to the configured interval, while refreshes find new contacts.
 const GROWTH_WHILE_FINDING: u32 = 2;
-/// And when the last one found nobody new.
+/// And when the last one found hardly anybody new.
 const GROWTH_WHEN_SETTLED: u32 = 8;
+/// Hardly anybody is one in so many contacts: where nodes come and go there is always somebody.
+const FINDING_SHARE: usize = 16;
+/// Nodes that a refresh finds closest to a random place of a bucket: these tell of all others there, so it need not ask
+/// as many as hold a record.
+const SAMPLE: usize = 8;
+/// How much longer the wait is after each of the first times that a silent contact is tried again.
+const RETRY_GROWTH: u32 = 4;
+/// How often it is tried soon after it fell silent: at 5 and 25 s with the default interval. Later it is one of
+/// those of which one is tried in each `probe_interval`, however many there are: most of them are gone for good.
+const RETRIES_SOON: u32 = 2;
+/// When a contact is back that had been silent, all others are tried within this time, for a cut may have healed.
+const RETURN_SPREAD: Duration = Duration::from_secs(1);
 /// How long a join waits for contacts it was told of to prove themselves.
 const JOIN_PROBES_WAIT: Duration = Duration::from_secs(2);
 /// Records swept for expiry in one turn.
@@ -44,7 +56,10 @@ impl<A: Address> Refresh<A> {
                 targets.push(env.table.random_key_in(bucket, &mut env.rng));
             }
         }
-        let finders = targets.into_iter().map(|target| Finder::by_asking(env, now, target)).collect();
+        let mut targets = targets.into_iter();
+        let own = targets.next().map(|target| Finder::by_asking(env, now, target));
+        let mut finders: Vec<_> = own.into_iter().collect();
+        finders.extend(targets.map(|target| Finder::sampling(env, now, target, SAMPLE)));
         Self { id, finders, owners: BTreeMap::new() }
     }
 
@@ -96,6 +111,14 @@ enum Stage {
     Joined,
 }
 
+/// When a silent contact is tried again.
+#[derive(Debug, Clone, Copy)]
+struct Retry {
+    at: Instant,
+    /// Times it was tried.
+    tried: u32,
+}
+
 /// The node's own duties.
 #[derive(Debug)]
 pub(super) struct Upkeep {
@@ -107,8 +130,8 @@ pub(super) struct Upkeep {
     known_at_refresh: usize,
     probe_at: Option<Instant>,
     expire_at: Option<Instant>,
-    /// Silent contacts and when to try them again.
-    retries: BTreeMap<NodeId, (Instant, Duration)>,
+    /// Silent contacts.
+    retries: BTreeMap<NodeId, Retry>,
 }
 
 impl Upkeep {
@@ -128,6 +151,11 @@ impl Upkeep {
     /// The lookups of a join have started.
     pub(super) fn joining(&mut self) {
         self.stage = Stage::Joining { probes_until: None };
+    }
+
+    /// Whether this node does not know its swarm yet.
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(self.stage, Stage::Joining { .. })
     }
 
     /// The lookups of a join or a refresh are over.
@@ -163,6 +191,9 @@ impl Upkeep {
 
     /// When there is something to do next.
     pub(super) fn next_timer<S, A: Address>(&self, env: &Env<S, A>, now: Instant) -> Option<Instant> {
+        if env.peers.has_returned() && !self.retries.is_empty() {
+            return Some(now);
+        }
         if !env.hearsay.is_empty() && self.probing.len() < env.config.probes_in_flight_max {
             return Some(now);
         }
@@ -170,7 +201,7 @@ impl Upkeep {
             Stage::Joining { probes_until } => probes_until,
             _ => None,
         };
-        let retry = self.retries.values().map(|&(at, _)| at).min();
+        let retry = self.retries.values().map(|retry| retry.at).min();
         [join, retry, self.refresh_at, self.probe_at, self.expire_at].into_iter().flatten().min()
     }
 
@@ -185,7 +216,8 @@ impl Upkeep {
             return false;
         }
         let known = env.table.len();
-        let settled = known == self.known_at_refresh;
+        let found = known.saturating_sub(self.known_at_refresh);
+        let settled = found <= known / FINDING_SHARE;
         let growth = if settled { GROWTH_WHEN_SETTLED } else { GROWTH_WHILE_FINDING };
         self.known_at_refresh = known;
         self.refresh_after = (self.refresh_after * growth).min(env.config.refresh_interval);
@@ -203,13 +235,19 @@ impl Upkeep {
 
     /// A contact of the routing table fell silent: it is tried again later.
     pub(super) fn fell_silent<S, A: Address>(&mut self, env: &Env<S, A>, now: Now, id: NodeId) {
-        let first = env.config.retry_silent_interval;
-        self.retries.entry(id).or_insert((now.instant + first, first));
+        let at = now.instant + env.config.retry_silent_interval;
+        self.retries.entry(id).or_insert(Retry { at, tried: 0 });
     }
 
-    fn probe<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now, contact: Contact<A>) {
+    fn probe<S, A: Address>(
+        &mut self,
+        env: &mut Env<S, A>,
+        now: Now,
+        contact: Contact<A>,
+        cause: ProbeCause,
+    ) {
         if self.probing.insert(contact.id) {
-            env.request(now, contact, Request::Ping(Ping::default()), Owner::Probe);
+            env.request(now, contact, Request::Ping(Ping::default()), Owner::Probe(cause));
         }
     }
 
@@ -219,7 +257,7 @@ impl Upkeep {
         {
             // It may have proved itself since we were told of it.
             if env.table.lacks(&contact.id) {
-                self.probe(env, now, contact);
+                self.probe(env, now, contact, ProbeCause::Hearsay);
             }
         }
     }
@@ -230,17 +268,23 @@ impl Upkeep {
         }
         env.tidy_up(now);
         let interval = env.config.probe_interval;
-        let room = env.config.probes_in_flight_max.saturating_sub(self.probing.len());
+        // Half of the probes that may be out, as those of the silent take seconds and newcomers are not to wait for them.
+        let room = (env.config.probes_in_flight_max / 2).saturating_sub(self.probing.len());
         for contact in env.table.probe_candidates(now.instant, interval, room) {
-            self.probe(env, now, contact);
+            self.probe(env, now, contact, ProbeCause::Quiet);
         }
-        // A tenth of the interval, so that the probes of many contacts spread over it.
-        self.probe_at = Some(now.instant + env.jitter((interval / 20, interval * 3 / 20)));
+        // A twentieth of the interval, so that the probes of many contacts spread over it.
+        self.probe_at = Some(now.instant + env.jitter((interval / 40, interval * 3 / 40)));
     }
 
     fn retry_silent_contacts<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
-        let due: Vec<_> =
-            self.retries.iter().filter(|(_, (at, _))| *at <= now.instant).map(|(id, _)| *id).collect();
+        if env.peers.take_returned() {
+            for retry in self.retries.values_mut() {
+                retry.at = retry.at.min(now.instant + env.jitter((Duration::ZERO, RETURN_SPREAD)));
+            }
+        }
+        let due = self.retries.iter().filter(|(_, retry)| retry.at <= now.instant);
+        let due: Vec<_> = due.map(|(id, _)| *id).collect();
         for id in due {
             let contact = env.table.unresponsive().find(|contact| contact.id == id);
             let contact = contact.or_else(|| env.table.contact(&id).filter(|_| env.peers.silences(&id) > 0));
@@ -248,11 +292,18 @@ impl Upkeep {
                 self.retries.remove(&id);
                 continue;
             };
-            self.probe(env, now, contact);
-            if let Some((at, after)) = self.retries.get_mut(&id) {
-                *after = (*after * 2).min(env.config.probe_interval);
-                *at = now.instant + *after;
-            }
+            self.probe(env, now, contact, ProbeCause::Silent);
+            let turn = env.config.probe_interval * u32::try_from(self.retries.len()).unwrap_or(u32::MAX);
+            let Some(retry) = self.retries.get_mut(&id) else { continue };
+            retry.tried += 1;
+            retry.at = now.instant
+                + match retry.tried {
+                    tried if tried < RETRIES_SOON => {
+                        env.config.retry_silent_interval * RETRY_GROWTH.pow(tried)
+                    }
+                    // Drawn from all of the time to come, so that a swarm that was cut tries somebody all along.
+                    _ => env.jitter((Duration::ZERO, 2 * turn)),
+                };
         }
     }
 

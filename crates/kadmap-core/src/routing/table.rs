@@ -405,16 +405,11 @@ impl<A: Address> RoutingTable<A> {
         (0..bucket.min(ID_BITS)).fold(random, |key, bit| key.with_bit(bit, own.bit(bit)))
     }
 
-    /// The responsive entry of each bucket that was not seen for longest, if that is `older_than` or more:
-    /// whom to probe next. Longest unseen first, at most `limit`.
+    /// The responsive entries that were not seen for `older_than` or more: whom to probe next. Longest unseen first,
+    /// at most `limit`. Cost: one pass over all entries.
     pub fn probe_candidates(&self, now: Instant, older_than: Duration, limit: usize) -> Vec<Contact<A>> {
-        let oldest = self.limited().filter_map(|(_, bucket, limits)| {
-            bucket
-                .live(limits)
-                .min_by_key(|entry| entry.seen)
-                .filter(|entry| entry.seen.age(now) >= older_than)
-        });
-        let mut candidates: Vec<&Entry<A>> = oldest.collect();
+        let live = self.limited().flat_map(|(_, bucket, limits)| bucket.live(limits));
+        let mut candidates: Vec<&Entry<A>> = live.filter(|entry| entry.seen.age(now) >= older_than).collect();
         candidates.sort_by_key(|entry| entry.seen);
         candidates.into_iter().take(limit).map(Entry::contact).collect()
     }

@@ -323,13 +323,13 @@ fn stale_buckets_end_one_past_the_deepest_entry() {
 }
 
 #[test]
-fn probes_go_to_the_longest_unseen_of_each_bucket() {
+fn probes_go_to_all_that_are_unseen_and_the_longest_unseen_first() {
     let mut table = RoutingTable::new(OWN, small());
     table.verified(at(5), peer(1, 0));
     table.verified(at(3), peer(5, 0));
     table.verified(at(4), peer(5, 1));
     table.verified(at(90), peer(6, 0));
     let due = |limit| table.probe_candidates(at(100), Duration::from_secs(30), limit);
-    assert_eq!(due(10), [peer(5, 0), peer(1, 0)]);
+    assert_eq!(due(10), [peer(5, 0), peer(5, 1), peer(1, 0)]);
     assert_eq!(due(1), [peer(5, 0)]);
 }

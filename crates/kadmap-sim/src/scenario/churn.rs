@@ -113,9 +113,11 @@ fn play(stage: &mut Stage<'_>, churn: &Churn) {
     tally.collect(stage);
 
     let sent = stage.sim.traffic().since(&before);
-    let node_seconds = stage.plan.span.as_secs_f64() * stage.plan.nodes as f64;
-    let bytes_per_second = sent.total().bytes as f64 / node_seconds;
-    let to_the_dead = sent.requests_to_the_dead as f64 / sent.requests.max(1) as f64;
+    let node_seconds = (stage.sim.now() - start).as_secs_f64() * stage.plan.nodes as f64;
+    let all = sent.purposes.total();
+    let upkeep = sent.purposes.upkeep().bytes as f64 / node_seconds;
+    let share = |part: u64, all: u64| part as f64 / all.max(1) as f64;
+    let to_the_dead = share(all.requests_to_the_dead, all.requests);
     let holders = stage.sim.copies();
     let copies = |number: usize| holders.get(&crate::sim::record(&name(number))).copied().unwrap_or(0);
     let held: Vec<u32> = (0..keys).map(copies).collect();
@@ -124,8 +126,13 @@ fn play(stage: &mut Stage<'_>, churn: &Churn) {
     stage.figure("gets_not_found", f64::from(tally.not_found));
     stage.figure("gets_failed", f64::from(tally.failed));
     stage.figure("messages_per_node_and_second", sent.total().messages as f64 / node_seconds);
-    stage.figure("bytes_per_node_and_second", bytes_per_second);
+    stage.figure("requests_per_node_and_second", all.requests as f64 / node_seconds);
+    stage.figure("bytes_per_node_and_second", all.bytes as f64 / node_seconds);
+    stage.figure("bytes_per_node_and_second_without_gets", upkeep);
     stage.figure("share_of_requests_to_nodes_that_are_gone", to_the_dead);
+    let packets = share(all.packets_to_the_dead, all.packets);
+    stage.figure("share_of_packets_to_nodes_that_are_gone", packets);
+    stage.traffic(&sent.purposes, node_seconds);
     let lost = held.iter().filter(|copies| **copies == 0).count();
     stage.figure("copies_per_key_mean", held.iter().sum::<u32>() as f64 / keys.max(1) as f64);
     stage.figure("copies_per_key_min", held.iter().min().copied().unwrap_or(0).into());
@@ -135,7 +142,7 @@ fn play(stage: &mut Stage<'_>, churn: &Churn) {
     if churn.is_heavy {
         stage.figure("keys_lost", lost as f64);
         let limit = BYTES_PER_NODE_AND_SECOND;
-        stage.at_most_some_day("bytes per node and second", bytes_per_second, limit);
+        stage.at_most_some_day("bytes of upkeep per node and second", upkeep, limit);
     } else {
         stage.at_most("keys lost", lost as f64, 0.0);
         stage.at_most_some_day("share of requests to nodes that are gone", to_the_dead, SENT_TO_THE_DEAD);

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{Plan, Progress};
 use crate::memory::resident_bytes;
-use crate::{Bound, Figure, Link, Neighbourhood, NodeIndex, Outcome, Report, Sim};
-use kadmap_core::Key;
+use crate::{
+    Bound, Figure, Link, Neighbourhood, NodeIndex, Outcome, Purposes, Report, Sim, Tally, TrafficRow,
+};
+use kadmap_core::{Key, Purpose};
 
 /// Pause between two joins of a growing swarm: short, as those that are in refresh their tables all along.
 const JOIN_PAUSE: Duration = Duration::from_micros(50);
@@ -189,6 +191,24 @@ impl<'a> Stage<'a> {
     /// Notes a measured number.
     pub(super) fn figure(&mut self, name: &'static str, value: f64) {
         self.report.figures.push(Figure { name, value });
+    }
+
+    /// Notes what was sent for what, by so many nodes in so many seconds.
+    pub(super) fn traffic(&mut self, purposes: &Purposes, node_seconds: f64) {
+        let row = |(purpose, kind, tally): (Option<Purpose>, &'static str, Tally)| TrafficRow {
+            purpose: purpose
+                .map_or_else(|| "nobody waits any more".to_owned(), |purpose| purpose.to_string()),
+            kind,
+            requests: tally.requests,
+            requests_to_the_dead: tally.requests_to_the_dead,
+            packets: tally.packets,
+            packets_to_the_dead: tally.packets_to_the_dead,
+            bytes_per_node_and_second: tally.bytes as f64 / node_seconds,
+        };
+        self.report.traffic = purposes.rows().map(row).collect();
+        self.report
+            .traffic
+            .sort_by(|a, b| b.bytes_per_node_and_second.total_cmp(&a.bytes_per_node_and_second));
     }
 
     /// Notes a number that must not be more than its limit.

@@ -192,6 +192,11 @@ impl<A: Address> Repair<A> {
         self.tasks.is_empty() && self.sessions.is_empty() && env.outbox.is_idle()
     }
 
+    /// Whether this node learns from others what belongs to it.
+    pub(super) fn is_syncing(&self) -> bool {
+        self.sync.is_some()
+    }
+
     /// Forgets what was to be compared with a node that does not answer; what became of its place is another task.
     pub(super) fn fell_silent(&mut self, id: &NodeId) {
         self.tasks.retain(|contact, _| contact.id != *id);
