@@ -56,7 +56,7 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
         }
         15 => {
             let records = many(source, name_entry);
-            Request::Recall(Recall { until_ms: size(source), records })
+            Request::Recall(Recall { away_ms: size(source), records })
         }
         16 => {
             let copy = |source: &mut Source<'_>| RecordCopy {
@@ -132,8 +132,8 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         10 => Response::Coming(Coming { bytes: size(source) }),
         11 => Response::Unsupported(Empty {}),
         13 => {
-            let since_ms = (source.byte() % 2 == 0).then(|| size(source));
-            Response::Sums(Sums { hashes: source.name(), since_ms })
+            let member_ms = (source.byte() % 2 == 0).then(|| size(source));
+            Response::Sums(Sums { hashes: source.name(), member_ms })
         }
         14 => Response::Page(page(source)),
         15 => Response::PageSummary(page(source).summary()),

@@ -66,6 +66,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         if self.leaving != Leaving::No {
             return;
         }
+        self.env.attendance.leave();
         self.end_watches(now);
         self.env.flush_background(now);
         self.env.outbox.delivered = 0;

@@ -62,8 +62,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Divide(_) | Request::Fetch(_) | Request::Watch(_) if self.attendance.is_doubting() => {
                 Response::Refused(Refusal::Starting)
             }
-            Request::Recall(recall) => self.serve_recall(recall),
-            Request::Compare(compare) => self.serve_compare(&compare),
+            Request::Recall(recall) => self.serve_recall(now, recall),
+            Request::Compare(compare) => self.serve_compare(now, &compare),
             Request::Divide(divide) => self.serve_divide(from, &divide),
             Request::Fetch(fetch) => self.serve_fetch(from, &fetch),
             Request::Copies(copies) => match self.take_copies(now, &from.id, copies) {
@@ -113,7 +113,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 return Err(refusal);
             }
         };
-        self.store.keep_presence(self.attendance.presence());
+        self.store.keep_presence(self.attendance.presence(now));
         let is_new = matches!(put.mode, PutMode::Publish | PutMode::Trim);
         let watched = self.watchers.has(&id).then(|| put.delta.clone());
         let merged = self.admit(now, &id, put.delta, &head).and_then(|delta| {
@@ -140,11 +140,11 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     }
 
     /// Tells the state of records to a node that was away, if this one has been there all the while.
-    fn serve_recall(&mut self, recall: Recall) -> Response<A> {
+    fn serve_recall(&mut self, now: Now, recall: Recall) -> Response<A> {
         if self.is_syncing {
             return Response::Refused(Refusal::Starting);
         }
-        if !self.attendance.vouches_since(recall.until_ms) || recall.records.len() > RECALLED_MAX {
+        if !self.attendance.vouches_for(now, recall.away_ms) || recall.records.len() > RECALLED_MAX {
             return Response::Recalled(Recalled::default());
         }
         let mut versions = Vec::with_capacity(recall.records.len());

@@ -19,6 +19,9 @@ use crate::wire::{Put, PutMode, Refusal, Request, RequestId, Response, Stored as
 use crate::{Address, Consistency, Contact, Now};
 
 /// Times a write is stamped again because something newer was there. Each time its clock learns of the newer
+/// How far ahead of its clock a node goes on stamping, because of what it has stamped before: a day, after which those that
+/// wait for it would wait too long.
+const AHEAD_MS_MAX: u64 = 24 * 3_600 * 1_000;
 /// stamp, so more than a few mean that somebody writes without pause.
 const RESTAMPS_MAX: u32 = 16;
 
@@ -267,11 +270,11 @@ impl<A: Address> Write<A> {
     }
 
     /// Begins anew with stamps of the time it is, once others refuse those of a time that this node's clock does not
-    /// tell any more.
+    /// tell any more and that is long to wait for. Where it comes soon it is waited for: what was acknowledged with such
+    /// stamps, by others whose clocks were ahead as well, stays before what is written later.
     fn restamp_if_clock_was_ahead<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         let Some(replicas) = &mut self.replicas else { return };
-        let bound_ms = env.config.clock_drift_max.as_millis() as u64;
-        let was_ahead = self.stamp.unix_ms() > now.unix_ms.saturating_add(bound_ms);
+        let was_ahead = self.stamp.unix_ms() > now.unix_ms.saturating_add(AHEAD_MS_MAX);
         let is_alone = replicas.responsible() == 1;
         let refused = |(contact, answer): (&Contact<A>, &Answer)| {
             matches!(answer, Err(Refusal::ClockAhead { .. })) && (is_alone || contact.id != env.own)
@@ -279,10 +282,17 @@ impl<A: Address> Write<A> {
         if !was_ahead || self.restamps >= RESTAMPS_MAX || !replicas.answers().any(refused) {
             return;
         }
-        self.restamps += 1;
-        env.counters.restamps += 1;
         // As another writer, so that no stamp is ever handed out twice.
         env.clock = Clock::new(env.rng.next_u64());
+        // An item that somebody may hold under its old stamp, which lies too far ahead to be taken back, would be there
+        // twice: the user is told of the refusal instead, and the next write goes well.
+        let may_be_held = |state: &State<Answer>| !matches!(state, State::Idle | State::Done(Err(_)));
+        if matches!(self.change, Change::Append { .. }) && replicas.count(may_be_held) > 0 {
+            self.restamps = RESTAMPS_MAX;
+            return;
+        }
+        self.restamps += 1;
+        env.counters.restamps += 1;
         self.stamp = env.clock.stamp(now.unix_ms);
         self.delta = delta_of(&self.change, &self.options, self.stamp);
         replicas.start_over();

@@ -17,7 +17,7 @@ pub struct Compare {
     /// The XOR of the hashes of all records that the asking node holds there.
     #[n(1)]
     pub hash: u64,
-    /// Set by a node that learns what belongs to it, and wants to be told since when the other has been there.
+    /// Set by a node that learns what belongs to it, and wants to be told how long the other has been there.
     #[n(2)]
     pub joins: Option<bool>,
 }
@@ -29,9 +29,9 @@ pub struct Sums {
     /// The hash of each range, 8 bytes each, most significant first; empty when all together are equal.
     #[cbor(n(0), with = "crate::record::cbor_bytes")]
     pub hashes: Bytes,
-    /// Since when the answering node knows what became of its records, in milliseconds since 1970; only for who joins.
+    /// For how long the answering node knows what became of its records, in milliseconds; only for who joins.
     #[n(1)]
-    pub since_ms: Option<u64>,
+    pub member_ms: Option<u64>,
 }
 
 /// Asks for the parts of ranges that differ.

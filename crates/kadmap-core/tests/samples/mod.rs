@@ -87,7 +87,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         (
             "request_recall",
             Request::Recall(Recall {
-                until_ms: UNIX_MS,
+                away_ms: 90_000_000,
                 records: vec![NameEntry { key: key(), name: "colour".into() }],
             }),
         ),
@@ -155,9 +155,9 @@ fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response_names_empty", Response::Names(NamesPage { entries: Vec::new(), more: false, last: None })),
-        ("response_sums", Response::Sums(Sums { hashes: vec![7; 16].into(), since_ms: None })),
-        ("response_sums_equal", Response::Sums(Sums { hashes: Bytes::new(), since_ms: None })),
-        ("response_sums_since", Response::Sums(Sums { hashes: Bytes::new(), since_ms: Some(UNIX_MS) })),
+        ("response_sums", Response::Sums(Sums { hashes: vec![7; 16].into(), member_ms: None })),
+        ("response_sums_equal", Response::Sums(Sums { hashes: Bytes::new(), member_ms: None })),
+        ("response_sums_since", Response::Sums(Sums { hashes: Bytes::new(), member_ms: Some(90_000_000) })),
         ("response_recalled", Response::Recalled(Recalled { versions: vec![version, Version::ABSENT] })),
         ("response_recalled_nothing", Response::Recalled(Recalled::default())),
         ("response_parts", Response::Parts(Parts { parts: vec![1, 8, 9, 255, 1, 2, 3, 4, 5, 6].into() })),

@@ -43,6 +43,8 @@ pub(super) struct Chaos {
     deeds: Deeds,
     /// Whether a clock was set wrong: then stamps may be refused where they are too far ahead, and replicas differ.
     clocks_differ: bool,
+    /// By how many milliseconds clocks are ahead that were set wrong by years.
+    years_off: BTreeMap<NodeIndex, i64>,
     appends: usize,
     sim: Sim,
     nodes: Vec<NodeIndex>,
@@ -63,6 +65,7 @@ impl Chaos {
             plan: *plan,
             deeds,
             clocks_differ: false,
+            years_off: BTreeMap::new(),
             appends: 0,
             sim,
             nodes,
@@ -121,6 +124,9 @@ impl Chaos {
                     _ => self.sim.dice().below(2 * JUMP_MS_MAX + 1) as i64 - JUMP_MS_MAX as i64,
                 };
                 self.clocks_differ = true;
+                if by_ms.abs() == YEAR_MS {
+                    *self.years_off.entry(node).or_default() += by_ms;
+                }
                 self.sim.jump_clock(node, by_ms);
             }
             11 => {
@@ -136,11 +142,20 @@ impl Chaos {
         }
     }
 
+    /// Sets a clock right that is off by years: a node that starts by such a clock believes it, as it is told to, and
+    /// forgets deletions.
+    fn set_year(&mut self, node: NodeIndex) {
+        if let Some(off_ms) = self.years_off.remove(&node) {
+            self.sim.jump_clock(node, -off_ms);
+        }
+    }
+
     /// Starts a node again, one time in four on an empty disk.
     fn restart(&mut self, node: NodeIndex) {
         if self.sim.is_up(node) {
             return;
         }
+        self.set_year(node);
         let lost = self.sim.dice().below(4) == 0;
         self.sim.restart(node, if lost { Disk::Lost } else { Disk::Kept });
         if lost && let Some(id) = self.id(node) {
@@ -217,6 +232,7 @@ impl Chaos {
         self.sim.link = Link::lan();
         for node in self.nodes.clone() {
             self.sim.fail_store_every(node, 0);
+            self.set_year(node);
             self.sim.thaw(node);
         }
         self.sim.heal();

@@ -244,7 +244,7 @@ impl DiskFile {
             let row = database.begin_read()?.open_table(META)?.get(PRESENCE_KEY)?;
             Ok(row.and_then(|row| open(Table::Meta, PRESENCE_KEY, row.value())))
         })?;
-        Ok(row.map(|(since_ms, until_ms)| Presence { since_ms, until_ms }))
+        Ok(row.map(|(member_ms, until_ms)| Presence { member_ms, until_ms }))
     }
 
     pub(crate) fn entry(&self, id: &RecordId) -> Result<Result<Option<Entry>, BadRow>, Fault> {

@@ -451,7 +451,8 @@ impl RecordStore for RedbStore {
         self.presence = Some(presence);
         let interval_ms = (self.config.tombstone_grace_ms / NOTES_PER_GRACE).max(NOTE_INTERVAL_MS_MIN);
         let is_due = self.noted.is_none_or(|noted| {
-            noted.since_ms != presence.since_ms || noted.until_ms.abs_diff(presence.until_ms) >= interval_ms
+            noted.member_ms.is_some() != presence.member_ms.is_some()
+                || noted.until_ms.abs_diff(presence.until_ms) >= interval_ms
         });
         if is_due {
             // A disk that refuses is told of by the writes that matter.

@@ -46,8 +46,6 @@ const INDEXED_PER_TURN: usize = 512;
 /// How long to wait with a holder that is still reading its own records, or learning from others what belongs to it: long
 /// enough for most to be done, as what they learn need not be sent.
 const BUSY_WAIT: Duration = Duration::from_secs(3);
-/// And when this node leaves and has nothing else to wait for.
-const BUSY_WAIT_LEAVING: Duration = Duration::from_millis(500);
 
 /// Ranges that wait to be compared with a holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,9 +160,6 @@ impl<A: Address> Repair<A> {
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         self.is_leaving = true;
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
-        if env.attendance.is_doubting() {
-            return;
-        }
         let arrived = std::mem::take(&mut env.arrived);
         let departed = departed_for(env, now.instant, Duration::ZERO);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
@@ -175,10 +170,8 @@ impl<A: Address> Repair<A> {
 
     /// Makes sure that others have whatever this node has, because it leaves for a while: where they do, nothing travels.
     pub(super) fn leave_briefly<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        self.is_leaving = true;
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
-        if env.attendance.is_doubting() {
-            return;
-        }
         let arrived = std::mem::take(&mut env.arrived);
         let departed = departed_for(env, now.instant, Duration::ZERO);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
@@ -224,17 +217,21 @@ impl<A: Address> Repair<A> {
             return self.go_on_syncing(env, now);
         };
         if let Response::Refused(Refusal::Starting) = response {
+            if self.is_leaving {
+                // There is no time to wait until it can tell what it lacks.
+                session.into_ranges().into_iter().for_each(|range| env.outbox.push_range(signal.from, range));
+                return env.send_parcels(now);
+            }
             if let Some(sync) = &mut self.sync {
                 // It has no more to tell than this node.
                 sync.let_go(&signal.from.id);
                 return self.go_on_syncing(env, now);
             }
             let ranges = session.into_ranges();
-            let wait = if self.is_leaving { BUSY_WAIT_LEAVING } else { BUSY_WAIT };
-            return self.add([(signal.from, ranges)], now.instant + wait);
+            return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
         }
         if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
-            env.attendance.told(sums.since_ms);
+            env.attendance.told(sums.member_ms);
         }
         let next = session.on_answer(env, &response);
         if let (Response::Sums(_), Some(strays)) = (&response, &mut self.strays) {
