@@ -118,9 +118,11 @@ impl Chaos {
             7 => self.split(),
             8 | 9 => self.sim.heal(),
             10 => {
+                // Appends keep their writer's order whatever clocks do within minutes, and no further.
+                let of_years = self.deeds != Deeds::Appends;
                 let by_ms = match self.sim.dice().below(8) {
-                    0 => YEAR_MS,
-                    1 => -YEAR_MS,
+                    0 if of_years => YEAR_MS,
+                    1 if of_years => -YEAR_MS,
                     _ => self.sim.dice().below(2 * JUMP_MS_MAX + 1) as i64 - JUMP_MS_MAX as i64,
                 };
                 self.clocks_differ = true;
