@@ -43,7 +43,7 @@ async fn members_and_clients_are_told_of_every_kind_of_change() {
         nodes[3].put_field("colour", "a", &1).await.unwrap();
         nodes[3].delete_field("colour", "a").await.unwrap();
         nodes[1].append("list", &1).await.unwrap();
-        nodes[2].append("list", &2).await.unwrap();
+        nodes[1].append("list", &2).await.unwrap();
         for expected in ["=\"blue\"", "deleted", "a=1", "a deleted"] {
             assert_eq!(next(&mut watch).await, expected);
         }
