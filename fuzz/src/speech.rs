@@ -2,9 +2,10 @@
 
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Changed, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard, Items, NameEntry,
-    Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode, Recall, Recalled, Refusal, Request,
-    Response, StatusReport, Stored, Summary, Sums, Want, Watch, Watching, WireContact,
+    Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard,
+    Items, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode,
+    Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport, Stored, Summary, Sums, Want,
+    Watch, Watching, WireContact,
 };
 use kadmap_core::{Contact, Shape, Stamp, Version};
 
@@ -12,7 +13,7 @@ use crate::Source;
 
 /// What a peer may ask.
 pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
-    match source.below(17) {
+    match source.below(18) {
         0 => Request::Ping(Ping { payload: source.name() }),
         1 => Request::FindNode(FindNode { target: source.key(), count: source.byte().into() }),
         2 => {
@@ -56,7 +57,15 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
         }
         15 => {
             let records = many(source, name_entry);
-            Request::Recall(Recall { until_ms: size(source), records })
+            Request::Recall(Recall { away_ms: size(source), records })
+        }
+        16 => {
+            let copy = |source: &mut Source<'_>| RecordCopy {
+                key: source.key(),
+                name: source.name(),
+                delta: source.record(),
+            };
+            Request::Copies(Copies { records: many(source, copy) })
         }
         _ => Request::Unknown(source.byte() % 0x40 + 0x40),
     }
@@ -82,9 +91,10 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         Request::Divide(_) => 18,
         Request::Fetch(_) => 19,
         Request::Recall(_) => 20,
+        Request::Copies(_) => 21,
     };
     let kind = match source.below(8) {
-        0 => source.below(21),
+        0 => source.below(22),
         1 if fitting == 2 || fitting == 4 || fitting == 14 => fitting + 1,
         2 if fitting == 2 || fitting == 14 => 10,
         _ => fitting,
@@ -123,8 +133,8 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         10 => Response::Coming(Coming { bytes: size(source) }),
         11 => Response::Unsupported(Empty {}),
         13 => {
-            let since_ms = (source.byte() % 2 == 0).then(|| size(source));
-            Response::Sums(Sums { hashes: source.name(), since_ms })
+            let member_ms = (source.byte() % 2 == 0).then(|| size(source));
+            Response::Sums(Sums { hashes: source.name(), member_ms })
         }
         14 => Response::Page(page(source)),
         15 => Response::PageSummary(page(source).summary()),
@@ -137,6 +147,7 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         18 => Response::Parts(Parts { parts: source.name() }),
         19 => Response::Fetching(Fetching { records: size(source), newer: source.name() }),
         20 => Response::Recalled(Recalled { versions: many(source, version) }),
+        21 => Response::Copied(Copied { stored: size(source) }),
         _ => Response::Unknown(source.byte() | 0xc0),
     }
 }

@@ -79,7 +79,7 @@ impl PythonGuard {
 
 impl Guard for PythonGuard {
     fn begin(&self, from: &Contact, message: Message) -> Option<Message> {
-        if let Body::Request(Request::Put(_)) = &message.body {
+        if let Body::Request(Request::Put(_) | Request::Copies(_)) = &message.body {
             *self.putting() = Some((*from, message.id));
             return Some(message);
         }

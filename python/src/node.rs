@@ -73,8 +73,8 @@ impl Node {
     /// Starts a node and joins it to a swarm.
     #[staticmethod]
     #[pyo3(signature = (*, listen=None, join=vec![], join_timeout=None, join_retry=false, data_dir=None, secret=None,
-        pki=None, replication=None, consistency=None, durability=None, value_bytes_max=None, record_bytes_max=None,
-        operation_timeout=None, info=None, client=false, packet_loss=0.0, storage=None, guard=None, queue=None,
+        pki=None, replication=None, consistency=None, durability=None, scrub_interval=None, value_bytes_max=None,
+        record_bytes_max=None, operation_timeout=None, info=None, client=false, packet_loss=0.0, storage=None, guard=None, queue=None,
         token=0))]
     fn start(
         py: Python<'_>,
@@ -88,6 +88,7 @@ impl Node {
         replication: Option<usize>,
         consistency: Option<String>,
         durability: Option<String>,
+        scrub_interval: Option<f64>,
         value_bytes_max: Option<usize>,
         record_bytes_max: Option<u64>,
         operation_timeout: Option<f64>,
@@ -110,6 +111,7 @@ impl Node {
             replication,
             consistency,
             durability,
+            scrub_interval,
             value_bytes_max,
             record_bytes_max,
             operation_timeout,

@@ -27,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) replication: Option<usize>,
     pub(crate) consistency: Option<String>,
     pub(crate) durability: Option<String>,
+    pub(crate) scrub_interval: Option<f64>,
     pub(crate) value_bytes_max: Option<usize>,
     pub(crate) record_bytes_max: Option<u64>,
     pub(crate) operation_timeout: Option<f64>,
@@ -94,6 +95,9 @@ impl Settings {
         }
         if let Some(name) = &self.durability {
             builder = builder.durability(durability(name)?);
+        }
+        if let Some(interval) = self.scrub_interval {
+            builder = builder.scrub_interval(seconds("scrub_interval", interval)?);
         }
         if let Some(folder) = self.data_dir {
             builder = builder.data_dir(folder);

@@ -99,6 +99,15 @@ def test_a_data_folder_survives_a_restart(tmp_path: Path) -> None:
         assert dht.id == node_id
 
 
+def test_a_scrub_interval_is_seconds(tmp_path: Path) -> None:
+    for seconds in (0, 0.5):
+        with kadmap.DHT("127.0.0.1", 0, data_dir=tmp_path / "data", scrub_interval=seconds) as dht:
+            dht["k"] = 1
+            assert dht["k"] == 1
+    with pytest.raises(ValueError, match="scrub_interval is -1"):
+        kadmap.DHT("127.0.0.1", 0, data_dir=tmp_path / "data", scrub_interval=-1)
+
+
 def test_a_closed_node_says_so(dht: kadmap.DHT) -> None:
     dht.close()
     assert dht.closed

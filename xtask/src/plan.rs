@@ -8,6 +8,8 @@ use crate::step::Step;
 /// The run of real processes, small unless a variable says how long it is to soak; not one of the tests above, which
 /// start no process that they could not do without.
 const CHAOS: &str = "test --workspace --test chaos -- --nocapture";
+/// The same in full, where an unoptimized build would show little but its own slowness.
+const CHAOS_LONG: &str = "test --release -p kadmap-chaos --test chaos -- --nocapture";
 /// Processes killed by the crash tests of `--long`.
 const LONG_ROUNDS: u32 = 100;
 /// Bits flipped by the damage test of `--long`.
@@ -40,7 +42,7 @@ pub(crate) fn long(root: &Path, soak_minutes: u32) -> Vec<Step> {
     let simulations =
         Step::cargo("sim", "test --release -p kadmap-sim --test full -- --ignored --test-threads 1");
     let fuzzers = fuzz::targets(root).into_iter().map(|target| Step::fuzz(&target));
-    let chaos = Step::cargo("chaos-long", CHAOS).with("KADMAP_LONG_MINUTES", soak_minutes);
+    let chaos = Step::cargo("chaos-long", CHAOS_LONG).with("KADMAP_LONG_MINUTES", soak_minutes);
     [crashes, simulations, chaos].into_iter().chain(fuzzers).collect()
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::Excuses;
+
 /// Where the random choices of a run start unless told otherwise; any number does.
 const SEED: u64 = 8339;
 /// How long a condition may take to come true: far beyond what it takes on a loaded machine.
@@ -25,8 +27,11 @@ pub(crate) struct Cli {
     /// Small sizes; bounds on time are only reported
     #[arg(long)]
     pub(crate) short: bool,
-    /// Call a read that is late a breach even while faults go on
+    /// Excuse every late read once anything was done to the swarm, not only those that a division explains
     #[arg(long)]
+    pub(crate) lenient: bool,
+    /// Excuse no late read at all, not even while the swarm is divided
+    #[arg(long, conflicts_with = "lenient")]
     pub(crate) strict: bool,
     /// Processes to start with [default: the scenario's]
     #[arg(long)]
@@ -64,6 +69,14 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    pub(crate) fn excuses(&self) -> Excuses {
+        match (self.lenient, self.strict) {
+            (true, _) => Excuses::Disturbance,
+            (_, true) => Excuses::Nothing,
+            _ => Excuses::Division,
+        }
+    }
+
     pub(crate) fn span(&self) -> Option<Duration> {
         self.minutes.and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok())
     }

@@ -118,7 +118,7 @@ fn plan(cli: &Cli, scenario: &Scenario) -> Result<Plan, ChaosError> {
     plan.replication = cli.replication.unwrap_or(plan.replication);
     plan.appends = cli.appends.unwrap_or(plan.appends);
     plan.span = cli.span().unwrap_or(plan.span);
-    plan.strict = cli.strict;
+    plan.excuses = cli.excuses();
     plan.patience = Duration::from_secs(cli.patience);
     plan.repair_period = cli.repair_period().or(plan.repair_period);
     let setting = |setting, value: usize, remedy: &str| {

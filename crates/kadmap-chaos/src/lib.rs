@@ -26,7 +26,7 @@ mod swarm;
 pub use command::run_command;
 pub use control::{Control, controls};
 pub use error::ChaosError;
-pub use history::{Fault, History, Kind, Mark, Operation, Outcome, Seen};
+pub use history::{Excuses, Fault, History, Kind, Mark, Operation, Outcome, Seen};
 pub use launch::Launch;
 pub use plan::Plan;
 pub use report::{Bound, Figure, Report, Skipped};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Excuses;
+
 /// What a scenario is run with.
 ///
 /// ```
@@ -22,8 +24,8 @@ pub struct Plan {
     pub appends: u64,
     /// How long load goes on, where time is the point.
     pub span: Duration,
-    /// Whether a read that is late while faults go on is a breach too.
-    pub strict: bool,
+    /// Which reads may be late before the end.
+    pub excuses: Excuses,
     /// Whether bounds on time are only reported.
     pub short: bool,
     /// Time between two rounds of repair; `None` where this kadmap repairs nothing by the clock.

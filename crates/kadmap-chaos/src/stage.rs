@@ -49,7 +49,9 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(plan: Plan, swarm: Swarm, report: Report, progress: Progress) -> Self {
-        let recorder = Arc::new(Recorder::new(plan.strict));
+        let counted = plan.replication.min(plan.nodes);
+        let quorum = Consistency::Quorum.reads_needed(counted) as u32;
+        let recorder = Arc::new(Recorder::new(plan.excuses, quorum));
         let dice = Dice::new(plan.seed);
         Self { plan, swarm, recorder, progress, dice, report, clients: 0, auditor: None }
     }

@@ -10,7 +10,7 @@ use crate::quantity::{ByteCount, Span};
 use crate::typed::{ConsistencyName, DurabilityName, TrustArgs};
 
 /// Every key; the test below holds it against [`ConfigFile`].
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "listen",
     "join",
     "retry",
@@ -26,6 +26,7 @@ const KEYS: [&str; 15] = [
     "value-bytes-max",
     "store-bytes-max",
     "repair-interval",
+    "scrub-interval",
 ];
 
 /// What a file says; what it does not is left to the defaults.
@@ -47,6 +48,7 @@ pub(crate) struct ConfigFile {
     pub(crate) value_bytes_max: Option<ByteCount>,
     pub(crate) store_bytes_max: Option<ByteCount>,
     pub(crate) repair_interval: Option<Span>,
+    pub(crate) scrub_interval: Option<Span>,
 }
 
 /// Why a file cannot be used.
@@ -132,6 +134,7 @@ mod tests {
             value-bytes-max = "16MiB"
             store-bytes-max = 1000
             repair-interval = "90s"
+            scrub-interval = "0s"
         "#;
         let file = parse(text).unwrap();
         assert_eq!(text.lines().filter(|line| line.contains('=')).count(), KEYS.len());
@@ -141,6 +144,7 @@ mod tests {
         let (value_max, store_max) = (file.value_bytes_max, file.store_bytes_max);
         assert_eq!((value_max, store_max), (Some(ByteCount(16 << 20)), Some(ByteCount(1_000))));
         assert_eq!(file.repair_interval, Some(Span(std::time::Duration::from_secs(90))));
+        assert_eq!(file.scrub_interval, Some(Span(std::time::Duration::ZERO)));
         let trust = file.trust();
         assert_eq!(trust.secret.as_deref(), Some("correct horse"));
         let files = [trust.secret_file, trust.ca, trust.cert, trust.key, file.data];

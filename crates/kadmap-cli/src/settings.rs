@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     value_bytes_max: Option<ByteCount>,
     store_bytes_max: Option<ByteCount>,
     repair_interval: Option<Span>,
+    scrub_interval: Option<Span>,
 }
 
 impl Settings {
@@ -43,7 +44,13 @@ impl Settings {
             value_bytes_max: args.value_bytes_max.or(file.value_bytes_max),
             store_bytes_max: args.store_bytes_max.or(file.store_bytes_max),
             repair_interval: args.repair_interval.or(file.repair_interval),
+            scrub_interval: args.scrub_interval.or(file.scrub_interval),
         })
+    }
+
+    /// Whether the node keeps its key and its records, so that it is the same when it is started again.
+    pub(crate) fn has_disk(&self) -> bool {
+        self.data.is_some()
     }
 
     /// The node to be.
@@ -72,6 +79,9 @@ impl Settings {
         }
         if let Some(Span(interval)) = self.repair_interval {
             builder = builder.repair_interval(interval);
+        }
+        if let Some(Span(interval)) = self.scrub_interval {
+            builder = builder.scrub_interval(interval);
         }
         builder
     }

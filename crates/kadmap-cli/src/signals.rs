@@ -2,6 +2,15 @@
 
 use std::io;
 
+/// Who wants the node to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopSignal {
+    /// Somebody at the keyboard, who may not come back: SIGINT, Ctrl-C.
+    Interrupt,
+    /// A supervisor or a machine that goes down, and both bring the node up again: SIGTERM.
+    Terminate,
+}
+
 /// SIGINT and SIGTERM, from when it is made; Ctrl-C where there are none.
 #[derive(Debug)]
 pub(crate) struct StopSignals {
@@ -27,16 +36,17 @@ impl StopSignals {
 
     /// Waits for the next one.
     #[cfg(unix)]
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
         }
     }
 
     /// Waits for the next one.
     #[cfg(windows)]
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> StopSignal {
         let _ = self.ctrl_c.recv().await;
+        StopSignal::Interrupt
     }
 }

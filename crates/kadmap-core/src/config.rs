@@ -147,7 +147,7 @@ pub struct Config {
     /// Wait before the records of a node that fell silent are copied to the next closest: default 5 to 30 s
     /// (Rhea et al., 2004: repair at once makes congestion worse).
     pub repair_delay: (Duration, Duration),
-    /// Copies to other holders in flight: default 64.
+    /// Messages with copies to other holders in flight, each of one record or of many small ones: default 64.
     pub handover_in_flight_max: usize,
     /// How often all that this node holds is compared with other holders, a quarter more or less: default 10 min, at
     /// least 1 s. With 10 minutes and r = 20 a key is lost once in 10^17 days at a median session of 60 min; with

@@ -293,6 +293,13 @@ pub enum AskError<A = SocketAddr> {
 /// What a node tells its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event<A = SocketAddr> {
+    /// The wall clock of this node was set by more than clocks drift: the user should see whether it is right now.
+    ///
+    /// When it went ahead, nothing expires by it for an hour.
+    ClockJumped {
+        /// By how many milliseconds; negative when it went back.
+        by_ms: i64,
+    },
     /// A write ended.
     Written {
         /// Which.

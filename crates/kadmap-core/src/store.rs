@@ -77,17 +77,19 @@ pub struct Scrubbed {
     pub damaged: Vec<RecordId>,
 }
 
-/// From when to when a node has been part of its swarm, without a gap in which it could have missed a deletion.
+/// How long a node has been part of its swarm without a gap in which it could have missed a deletion, and until when.
+///
+/// The first is a length of time and no date, so that clocks that are set wrong make nobody older than it is.
 ///
 /// ```
-/// let presence = kadmap_core::Presence { since_ms: Some(1_000), until_ms: 5_000 };
-/// assert_eq!(presence.until_ms - presence.since_ms.unwrap(), 4_000);
+/// let presence = kadmap_core::Presence { member_ms: Some(4_000), until_ms: 1_790_000_000_000 };
+/// assert!(presence.member_ms.is_some(), "a node that knows how long");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Presence {
-    /// Since when, in milliseconds since 1970; of a node that learnt from others what was before it came, since when they
-    /// have been. `None` while that is not known.
-    pub since_ms: Option<u64>,
+    /// How long, in milliseconds; of a node that learnt from others what was before it came, how long they have been.
+    /// `None` while that is not known.
+    pub member_ms: Option<u64>,
     /// When it last heard of a member, in milliseconds since 1970.
     pub until_ms: u64,
 }

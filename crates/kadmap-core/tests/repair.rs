@@ -11,7 +11,7 @@ use kadmap_core::{
 };
 use support::*;
 
-/// The kinds of messages that find differences; copies are puts.
+/// The kinds of messages that find differences; copies are messages of their own.
 const FINDING: [&str; 6] = ["Compare", "Sums", "Divide", "Parts", "Fetch", "Fetching"];
 
 /// What a value of 100 bytes looks like.
@@ -45,7 +45,7 @@ fn finding(network: &Network) -> u64 {
 }
 
 fn copying(network: &Network) -> u64 {
-    ["Put", "Stored"].iter().filter_map(|kind| network.bytes_sent.get(kind)).sum()
+    ["Put", "Stored", "Copies", "Copied"].iter().filter_map(|kind| network.bytes_sent.get(kind)).sum()
 }
 
 fn comparisons(network: &Network, nodes: &[usize]) -> u64 {

@@ -87,6 +87,9 @@ enum Deed {
     Delete,
 }
 
+/// How far off the worst clocks are.
+const YEAR_MS: u64 = 365 * 24 * 3_600 * 1_000;
+
 /// A write that was begun.
 #[derive(Debug, Clone)]
 struct Entry {
@@ -264,14 +267,17 @@ fn foreign_items(name: &str, record: &Record, entries: &[Entry]) -> Vec<Breach> 
     breaches
 }
 
-/// Items of one writer stand in the order in which it wrote them, where one had ended before the next began.
+/// Items of one writer stand in the order in which it wrote them, where one had ended before the next began; but what it
+/// wrote while its clock was a year off is compared with itself only, for no order is promised between it and the rest.
 fn disorder(name: &str, record: &Record, entries: &[Entry]) -> Vec<Breach> {
     let by_payload: BTreeMap<_, _> = entries.iter().map(|entry| (&entry.payload, entry)).collect();
-    let mut latest_began: BTreeMap<Writer, u64> = BTreeMap::new();
+    let mut latest_began: BTreeMap<(Writer, u64), u64> = BTreeMap::new();
     let mut breaches = Vec::new();
-    for payload in record.items().filter_map(|item| item.payload.as_ref()) {
+    for item in record.items() {
+        let Some(payload) = &item.payload else { continue };
         let Some(entry) = by_payload.get(&payload.bytes) else { continue };
-        let latest = latest_began.entry(entry.writer).or_default();
+        let year = item.stamp.unix_ms() / YEAR_MS;
+        let latest = latest_began.entry((entry.writer, year)).or_default();
         if entry.ended.is_some_and(|ended| ended < *latest) {
             breaches.push(Breach::OutOfOrder { name: name.to_owned(), payload: payload.bytes.clone() });
         }

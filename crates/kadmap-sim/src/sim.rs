@@ -3,6 +3,7 @@
 mod faults;
 mod life;
 mod operations;
+mod placing;
 mod slot;
 
 use std::sync::Arc;
@@ -320,6 +321,7 @@ impl Sim {
         match event {
             Event::Joined { .. } => self.nodes[index.0 as usize].joined = true,
             Event::StorageFailed { .. } | Event::Damaged { .. } => self.storage_failures += 1,
+            Event::ClockJumped { .. } => {}
             Event::Written { operation, result } => {
                 self.operations.end(self.now_us, index, operation, End::Written(result));
             }

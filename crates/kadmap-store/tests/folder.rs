@@ -196,7 +196,7 @@ fn when_the_node_was_there_is_noted_with_the_next_write_and_now_and_then_without
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(folder.path()).unwrap();
     assert_eq!(store.presence(), None);
-    let presence = |until_ms| Presence { since_ms: Some(5), until_ms };
+    let presence = |until_ms| Presence { member_ms: Some(5), until_ms };
     store.keep_presence(presence(1_000));
     store.close().unwrap();
 

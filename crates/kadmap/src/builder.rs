@@ -29,7 +29,7 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long remembered contacts are tried when no address to join by is given.
 const KNOWN_CONTACTS_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long one pass over the stored records takes unless told otherwise.
-const SCRUB_PERIOD: Duration = Duration::from_secs(7 * 24 * 3600);
+const SCRUB_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Bytes that a frame may have beyond the largest record: names, numbers and CBOR around it.
 const FRAME_SLACK_BYTES: usize = 1024 * 1024;
 /// Comparing more often than this finds nothing that the last comparison has not, and keeps everybody busy.
@@ -67,7 +67,7 @@ pub struct DhtBuilder {
     store: StoreConfig,
     custom_store: Option<StoreFactory>,
     guard: Option<GuardHandle>,
-    scrub_period: Duration,
+    scrub_interval: Duration,
     transport: TransportConfig,
 }
 
@@ -96,7 +96,7 @@ impl Default for DhtBuilder {
             store: StoreConfig::default(),
             custom_store: None,
             guard: None,
-            scrub_period: SCRUB_PERIOD,
+            scrub_interval: SCRUB_INTERVAL,
             transport: TransportConfig::default(),
         }
     }
@@ -181,8 +181,8 @@ impl DhtBuilder {
     /// Reads all stored records once in so long, to find what the disk has damaged and fetch it again from the swarm
     /// before somebody needs it: default a week; zero for never. Without a data folder it has no effect.
     #[must_use]
-    pub fn scrub_period(mut self, period: Duration) -> Self {
-        self.scrub_period = period;
+    pub fn scrub_interval(mut self, interval: Duration) -> Self {
+        self.scrub_interval = interval;
         self
     }
 
@@ -373,8 +373,8 @@ impl DhtBuilder {
         let start = Instant::now();
         let node = Node::new(id, self.config.clone(), store, random_seed(), wall_clock());
         let guard = self.guard.clone();
-        let scrub_period =
-            Some(self.scrub_period).filter(|period| self.data_dir.is_some() && !period.is_zero());
+        let scrub_interval =
+            Some(self.scrub_interval).filter(|interval| self.data_dir.is_some() && !interval.is_zero());
         let parts = Parts {
             node,
             transport,
@@ -384,7 +384,7 @@ impl DhtBuilder {
             join,
             ready,
             guard,
-            scrub_period,
+            scrub_interval,
             start,
         };
         tokio::spawn(Driver::new(parts).run());

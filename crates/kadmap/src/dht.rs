@@ -418,13 +418,26 @@ impl Dht {
         joined.unwrap_or_else(|_| Err(unusable("asked of a node that has stopped", "start a new one")))
     }
 
-    /// Hands over what others lack, says goodbye and stops the node; takes at most some five seconds.
+    /// Leaves for good: hands over what others lack, says goodbye and stops the node; takes at most some five seconds.
     /// Tells how many records were handed over.
     ///
     /// # Errors
     /// [`Stopped`] when the node has stopped before.
     pub async fn leave(&self) -> Result<u64, Stopped> {
-        self.ask_node(|reply| Command::Leave { reply }).await
+        self.ask_node(|reply| Command::Leave { briefly: false, reply }).await
+    }
+
+    /// Leaves for so short a time that nobody need take the node's place, and stops it: for a restart with its data
+    /// folder within seconds, as an upgrade is. Tells how many records were handed over.
+    ///
+    /// The node makes sure that others have what it has; where they do, nothing travels. Who does not come back within
+    /// 5 to 30 s is replaced as one that has crashed. Where so many others have gone within the last seconds that reads
+    /// would suffer, and where there are fewer than three replicas, it [leaves](Self::leave) for good.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the node has stopped before.
+    pub async fn leave_briefly(&self) -> Result<u64, Stopped> {
+        self.ask_node(|reply| Command::Leave { briefly: true, reply }).await
     }
 
     /// Stops the node at once, without a hand-over or a goodbye, and returns when its socket is closed. Whatever is

@@ -45,7 +45,7 @@ pub trait Guard: Send + Sync {
 
     /// Sees what is to be merged into a record of this node's, and returns what is merged in its place.
     ///
-    /// Called between [`begin`](Self::begin) and [`end`](Self::end) for a put of another node, and outside of them for
+    /// Called between [`begin`](Self::begin) and [`end`](Self::end) for a put or a copy of another node, and outside of them for
     /// this node's own share of what it writes and repairs. What is merged again is seen again.
     ///
     /// # Errors

@@ -94,5 +94,5 @@ async fn a_damaged_record_is_read_right_and_held_again_afterwards() {
 
 #[tokio::test]
 async fn a_scrub_finds_damage_that_nobody_reads_and_brings_it_back() {
-    is_repaired(|| node().scrub_period(Duration::from_millis(1)), false).await;
+    is_repaired(|| node().scrub_interval(Duration::from_millis(1)), false).await;
 }

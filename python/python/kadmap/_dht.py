@@ -73,6 +73,8 @@ class DHT(Handle, MutableMapping[Key, Any]):
         join_retry: Goes on trying to join until a member answers.
         client: Only asks: holds nothing and serves nobody. For short-lived programs.
         packet_loss: Throws away this share (0.0 to 1.0) of outgoing packets, to see how a swarm copes.
+        scrub_interval: With `data_dir`: seconds in which all that is stored is read once, to find what the disk has
+            damaged and fetch it again before somebody needs it: a week by default, 0 for never.
 
     Raises:
         JoinError: nobody of the swarm answered.
@@ -105,6 +107,7 @@ class DHT(Handle, MutableMapping[Key, Any]):
         join_retry: bool = False,
         client: bool = False,
         packet_loss: float = 0.0,
+        scrub_interval: Optional[float] = None,
     ) -> None:
         self._settings = Settings(
             host,
@@ -128,6 +131,7 @@ class DHT(Handle, MutableMapping[Key, Any]):
             join_retry,
             client,
             packet_loss,
+            scrub_interval,
         )
         core = self._opened(run(self._settings.start()))
         try:

@@ -50,6 +50,7 @@ class Settings:
         join_retry: bool,
         client: bool,
         packet_loss: float,
+        scrub_interval: Optional[float],
     ) -> None:
         if storage is not None and data_dir is not None:
             raise SettingError("storage and data_dir both keep the records: choose one of them")
@@ -70,6 +71,7 @@ class Settings:
             "replication": replication,
             "consistency": consistency,
             "durability": durability,
+            "scrub_interval": scrub_interval,
             "value_bytes_max": value_bytes_max,
             "record_bytes_max": record_bytes_max,
             "operation_timeout": operation_timeout,

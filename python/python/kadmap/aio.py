@@ -77,6 +77,7 @@ class DHT(Handle):
         join_retry: bool = False,
         client: bool = False,
         packet_loss: float = 0.0,
+        scrub_interval: Optional[float] = None,
     ) -> None:
         self._settings = Settings(
             host,
@@ -100,6 +101,7 @@ class DHT(Handle):
             join_retry,
             client,
             packet_loss,
+            scrub_interval,
         )
 
     async def start(self) -> DHT:

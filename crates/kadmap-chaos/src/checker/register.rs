@@ -124,7 +124,7 @@ mod tests {
             operations,
             settled_ns: Some(settled_ns),
             faults: vec![cut],
-            excuses_nothing: false,
+            ..History::default()
         })
     }
 

@@ -84,12 +84,7 @@ mod tests {
     /// Of a history with a partition at its beginning.
     fn judged(operations: Vec<Operation>) -> Verdict {
         let cut = Fault { fault: Fault::CUT.to_owned(), target: String::new(), at_ns: 0 };
-        resurrection(&History {
-            operations,
-            settled_ns: Some(100),
-            faults: vec![cut],
-            excuses_nothing: false,
-        })
+        resurrection(&History { operations, settled_ns: Some(100), faults: vec![cut], ..History::default() })
     }
 
     #[test]

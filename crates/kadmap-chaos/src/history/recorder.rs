@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{Fault, History, Operation};
+use super::{Excuses, Fault, History, Operation};
 
 /// The history in the making, and its clock.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(excuses_nothing: bool) -> Self {
-        let history = Mutex::new(History { excuses_nothing, ..History::default() });
+    pub(crate) fn new(excuses: Excuses, read_quorum: u32) -> Self {
+        let history = Mutex::new(History { excuses, read_quorum, ..History::default() });
         Self { start: Instant::now(), next_op: AtomicU64::new(0), history }
     }
 

@@ -147,6 +147,7 @@ fn strike(stage: &mut Stage, work: &Work) -> Result<Vec<(Blow, u64)>, ChaosError
         counts[at].1 += 1;
         fall(stage, blows[at])?;
         wait_repaired(stage, work)?;
+        stage.recorder.record_fault(Fault::EQUAL, "the replicas of full lists");
         std::thread::sleep(if stage.plan.short { PAUSE_SHORT } else { PAUSE });
     }
     Ok(counts)

@@ -41,6 +41,8 @@ fn play(stage: &mut Stage) -> Result<(), ChaosError> {
     for (half, clients) in halves.iter().zip(seats.iter().rev()) {
         stage.progress.begin("writing while half is frozen", 0);
         stage.recorder.record_fault(Fault::FREEZE, format!("nodes {half:?}"));
+        // Of a record's holders some half has a quorum; the one that goes on next has heard nothing of it.
+        stage.recorder.record_fault(Fault::SPLIT, "the halves");
         half.iter().try_for_each(|node| stage.swarm.freeze(*node))?;
         write_for(&mix, clients, stage.plan.span)?;
         half.iter().try_for_each(|node| stage.swarm.thaw(*node))?;

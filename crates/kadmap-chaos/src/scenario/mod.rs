@@ -13,7 +13,6 @@ mod soak;
 
 use std::time::{Duration, Instant};
 
-use crate::History;
 use crate::control::controls;
 use crate::error::ChaosError;
 use crate::launch::Launch;
@@ -23,6 +22,7 @@ use crate::progress::Progress;
 use crate::report::{Bound, Report, Skipped};
 use crate::stage::Stage;
 use crate::swarm::{Swarm, SwarmSpec, repair_args};
+use crate::{Excuses, History};
 
 /// How long a condition may take to come true unless a scenario says otherwise: far beyond what it takes.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -110,7 +110,7 @@ impl Scenario {
             appends,
             span,
             short,
-            strict: false,
+            excuses: Excuses::default(),
             repair_period: Some(REPAIR_PERIOD),
             patience,
         }

@@ -22,9 +22,19 @@ const PACE: Duration = Duration::from_millis(2);
 /// Operations that the clients come to between the beginnings of two restarts, or there would be no load to speak of.
 const OPERATIONS_BETWEEN: usize = 200;
 /// Nodes that are restarted with no load, to see what a return costs by itself.
-const IDLE_RESTARTS: usize = 3;
-/// How long the traffic of a swarm at rest is counted, to take it away.
-const REST: Duration = Duration::from_secs(5);
+const IDLE_RESTARTS: usize = 8;
+/// How long the traffic of a swarm at rest is counted, to take it away, and how long what a return sets off may take,
+/// which comes within seconds: hand-over waits up to one.
+const REST: Duration = Duration::from_secs(10);
+/// A swarm is at rest when its traffic has fallen by no more than this from one look to the next; it is looked at so
+/// often at most.
+const STILL: f64 = 0.9;
+const LOOKS_MAX: usize = 12;
+/// And in a short run, which bounds no traffic.
+const IDLE_RESTARTS_SHORT: usize = 1;
+const REST_SHORT: Duration = Duration::from_secs(1);
+/// What the records may add to the traffic of a restart, in percent of what is stored on the node.
+const TRAFFIC_PERCENT_MAX: f64 = 5.0;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "restarts",
@@ -48,6 +58,8 @@ struct Tally {
 
 fn play(stage: &mut Stage) -> Result<(), ChaosError> {
     let nodes = stage.grow(stage.plan.nodes)?;
+    // Connections and lookups are no replication: what they come to is seen where nothing is stored.
+    let without_records = bytes_per_restart(stage, &nodes)?;
     let seats = stage.clients(&nodes[..CLIENTS], 1)?;
     let keys: Arc<[String]> = key_names("value", stage.plan.keys).into();
     stage.progress.begin("putting values", keys.len());
@@ -59,7 +71,13 @@ fn play(stage: &mut Stage) -> Result<(), ChaosError> {
         }
     })?;
     stage.wait_converged(&keys)?;
-    measure_idle(stage, &nodes)?;
+    match without_records {
+        Some(without_records) => judge_traffic(stage, &nodes, without_records)?,
+        None => stage.skip(
+            "re-replication traffic",
+            "there is no network of the swarm's own whose bytes could be counted",
+        ),
+    }
 
     stage.progress.begin("restarting one by one under load", nodes.len());
     let load = begin(&seats, 1, |client, _, stop| work(client, stop, keys.clone(), stage.plan.seed));
@@ -98,34 +116,58 @@ fn restart(stage: &mut Stage, node: usize) -> Result<(), ChaosError> {
     Ok(())
 }
 
-/// What the return of a node costs in traffic, above what a swarm at rest sends, beside what it stores.
-fn measure_idle(stage: &mut Stage, nodes: &[usize]) -> Result<(), ChaosError> {
-    if stage.swarm.traffic_bytes()?.is_none() {
-        let why = "there is no network of the swarm's own whose bytes could be counted";
-        stage.skip("re-replication traffic", why);
-        return Ok(());
-    }
+/// What a restart sends because records are stored, against what the node stores.
+fn judge_traffic(stage: &mut Stage, nodes: &[usize], without_records: f64) -> Result<(), ChaosError> {
     let stored = stage.stored_bytes()? as f64 / nodes.len() as f64;
-    let at_rest = stage.traffic_while(|_| {
-        std::thread::sleep(REST);
-        Ok(())
-    })? / REST.as_secs_f64();
-    let chosen = &nodes[..IDLE_RESTARTS.min(nodes.len())];
+    let Some(with_records) = bytes_per_restart(stage, nodes)? else { return Ok(()) };
+    let percent = (with_records - without_records).max(0.0) * 100.0 / stored.max(1.0);
+    stage.figure("stored_bytes_per_node", stored);
+    stage.figure("bytes_per_restart_without_records", without_records);
+    stage.figure("bytes_per_restart_with_records", with_records);
+    let what = "percent of stored bytes that a restart sends for them";
+    if stage.plan.short {
+        // So few records that the fixed cost of comparing is most of it.
+        stage.figure(what.replace(' ', "_"), percent);
+    } else {
+        stage.at_most(what, percent, TRAFFIC_PERCENT_MAX);
+    }
+    Ok(())
+}
+
+/// What everybody sends for one restart above what the swarm sends at rest; `None` where bytes cannot be counted.
+fn bytes_per_restart(stage: &mut Stage, nodes: &[usize]) -> Result<Option<f64>, ChaosError> {
+    if stage.swarm.traffic_bytes()?.is_none() {
+        return Ok(None);
+    }
+    let (restarts, rest) =
+        if stage.plan.short { (IDLE_RESTARTS_SHORT, REST_SHORT) } else { (IDLE_RESTARTS, REST) };
+    let chosen = &nodes[..restarts.min(nodes.len())];
+    let mut at_rest = bytes_per_second(stage, rest)?;
+    // Who has just come to know a swarm looks around, less and less.
+    for _ in 0..LOOKS_MAX {
+        let before = std::mem::replace(&mut at_rest, bytes_per_second(stage, rest)?);
+        if stage.plan.short || at_rest >= before * STILL {
+            break;
+        }
+    }
+    stage.figure("bytes_per_second_at_rest", at_rest);
     let start = Instant::now();
     let bytes = stage.traffic_while(|stage| {
-        for node in chosen {
-            restart(stage, *node)?;
-        }
-        // What the return sets off comes within seconds: hand-over waits up to one.
-        std::thread::sleep(REST);
+        chosen.iter().try_for_each(|node| restart(stage, *node))?;
+        std::thread::sleep(rest);
         Ok(())
     })?;
-    let above_rest = (bytes - at_rest * start.elapsed().as_secs_f64()).max(0.0) / chosen.len() as f64;
-    stage.figure("stored_bytes_per_node", stored);
-    stage.figure("bytes_per_second_at_rest", at_rest);
-    stage.figure("bytes_sent_per_restart_above_rest", above_rest);
-    stage.figure("restart_traffic_percent_of_stored", above_rest * 100.0 / stored.max(1.0));
-    Ok(())
+    let above_rest = bytes - at_rest * start.elapsed().as_secs_f64();
+    Ok(Some(above_rest.max(0.0) / chosen.len() as f64))
+}
+
+fn bytes_per_second(stage: &mut Stage, span: Duration) -> Result<f64, ChaosError> {
+    let start = Instant::now();
+    let bytes = stage.traffic_while(|_| {
+        std::thread::sleep(span);
+        Ok(())
+    })?;
+    Ok(bytes / start.elapsed().as_secs_f64())
 }
 
 /// Gets with one retry, and now and then a put.

@@ -20,7 +20,10 @@ A config file is TOML with the names of the long flags as keys, without the dash
   value-bytes-max = \"16MiB\"
 
 Flags win over environment variables, and those win over the file. Relative paths in a file start at its folder.
-SIGINT or SIGTERM: hand the records over, say goodbye and end; a second one ends at once.";
+SIGINT (Ctrl-C): leave for good, hand the records over, say goodbye and end.
+SIGTERM: the same without a data folder. With one the node is expected back within seconds, as after an upgrade, and
+hands over what it alone has; others take its place 5 to 30 s later unless it is back by then.
+A second signal ends at once.";
 
 const VALUE_HELP: &str = "\
 A value that is JSON is stored as that JSON, anything else as a JSON string:
@@ -97,6 +100,9 @@ pub(crate) struct RunArgs {
     /// Compare what this node holds with other holders this often, such as 10m [default: 10m]
     #[arg(long, value_name = "TIME", env = "KADMAP_REPAIR_INTERVAL", hide_env_values = true)]
     pub(crate) repair_interval: Option<Span>,
+    /// Read all that is in --data once in so long, to find damage early; 0s for never [default: 7days]
+    #[arg(long, value_name = "TIME", env = "KADMAP_SCRUB_INTERVAL", hide_env_values = true)]
+    pub(crate) scrub_interval: Option<Span>,
     /// Read settings from a TOML file
     #[arg(long, value_name = "FILE", env = "KADMAP_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,

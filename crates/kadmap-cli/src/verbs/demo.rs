@@ -33,7 +33,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
         tokio::select! {
             figures = watch(args, output) => figures,
             // Ends the swarm in passing, which removes its folder.
-            () = signals.next() => Err(Failure::Interrupted),
+            _ = signals.next() => Err(Failure::Interrupted),
         }
     })?;
     output.result(&figures, |out| figures.print(out))?;

@@ -10,7 +10,7 @@ use crate::client::stop;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::settings::Settings;
-use crate::signals::StopSignals;
+use crate::signals::{StopSignal, StopSignals};
 use crate::typed::RunArgs;
 
 /// How often the node is asked whether it still runs.
@@ -25,16 +25,21 @@ struct Serving {
 }
 
 pub(crate) async fn run(args: RunArgs, output: &Output) -> Result<(), Failure> {
-    let builder = Settings::resolve(args)?.builder();
+    let settings = Settings::resolve(args)?;
+    let has_disk = settings.has_disk();
+    let builder = settings.builder();
     let mut signals =
         StopSignals::listen().map_err(|source| Failure::System { what: "listen to signals", source })?;
     let dht = tokio::select! {
         started = builder.spawn() => started?,
-        () = signals.next() => return Ok(()),
+        _ = signals.next() => return Ok(()),
     };
     announce(&dht, output).await?;
     tokio::select! {
-        () = signals.next() => leave(dht, &mut signals).await,
+        signal = signals.next() => {
+            let briefly = has_disk && signal == StopSignal::Terminate;
+            leave(dht, briefly, &mut signals).await
+        }
         failure = end_of(&dht) => Err(failure.into()),
     }
 }
@@ -52,11 +57,19 @@ async fn announce(dht: &Dht, output: &Output) -> Result<(), Failure> {
     }
 }
 
-async fn leave(dht: Dht, signals: &mut StopSignals) -> Result<(), Failure> {
-    info!("leaving: handing records over; a second signal ends at once");
+/// A supervisor starts a node again that it has stopped; with its disk that is the same node, and nobody need hold its
+/// records meanwhile. Without, and for who types Ctrl-C, it may never return.
+async fn leave(dht: Dht, briefly: bool, signals: &mut StopSignals) -> Result<(), Failure> {
+    let how = if briefly {
+        "for a restart: others are given what they lack"
+    } else {
+        "for good: records are handed over"
+    };
+    info!("leaving {how}; a second signal ends at once");
+    let left = async { if briefly { dht.leave_briefly().await } else { dht.leave().await } };
     tokio::select! {
-        handed_over = dht.leave() => info!("left: {} records handed over", handed_over?),
-        () = signals.next() => warn!("ended before everything was handed over"),
+        handed_over = left => info!("left: {} records handed over", handed_over?),
+        _ = signals.next() => warn!("ended before everything was handed over"),
     }
     stop(dht).await;
     Ok(())

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: WatchArgs, output: &Output) -> Result<(), Failure>
             };
             tokio::select! {
                 result = print_changes(&mut watch, args.count, output) => result,
-                () = signals.next() => Ok(()),
+                _ = signals.next() => Ok(()),
                 () = over => Ok(()),
             }
         }

@@ -69,7 +69,9 @@ enum Asked {
 /// The walk of a node that is back over all that it holds.
 #[derive(Debug)]
 struct Doubt<A> {
+    /// When this node last heard of a member, in milliseconds since 1970, and how long ago that was when it came back.
     until_ms: u64,
+    away_ms: u64,
     after: Option<RecordId>,
     /// Whether the walk has come to the end of the store.
     is_through: bool,
@@ -104,16 +106,23 @@ impl<A> Default for Absence<A> {
 impl<A: Address> Absence<A> {
     /// When there is something to do next.
     pub(super) fn next_timer<S>(&self, env: &Env<S, A>, now: Instant) -> Option<Instant> {
+        if !env.attendance.is_doubting() {
+            return None;
+        }
         match &self.doubt {
             Some(doubt) => doubt.round_at,
-            None => (env.attendance.is_doubting() && env.attendance.has_joined).then_some(now),
+            None => env.attendance.has_joined.then_some(now),
         }
     }
 
     /// Notes that this node is there, and begins or goes on with what is in doubt.
     pub(super) fn run<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
-        env.store.keep_presence(env.attendance.presence());
-        if !env.attendance.is_doubting() || !env.attendance.has_joined {
+        env.store.keep_presence(env.attendance.presence(now));
+        if !env.attendance.is_doubting() {
+            self.doubt = None;
+            return;
+        }
+        if !env.attendance.has_joined {
             return;
         }
         if env.table.is_empty() {
@@ -122,8 +131,8 @@ impl<A: Address> Absence<A> {
             (env.is_syncing, env.sync_due) = (false, false);
             return;
         }
-        let until_ms = env.attendance.presence().until_ms;
-        let doubt = self.doubt.get_or_insert_with(|| Box::new(Doubt::new(until_ms)));
+        let last_heard = env.attendance.last_heard(now);
+        let doubt = self.doubt.get_or_insert_with(|| Box::new(Doubt::new(last_heard)));
         if doubt.round_at.take_if(|at| *at <= now.instant).is_some() {
             doubt.again = std::mem::take(&mut doubt.undecided).into_iter().collect();
         }
@@ -157,7 +166,7 @@ impl<A: Address> Absence<A> {
         }
         doubt.round += 1;
         if doubt.undecided.is_empty() || doubt.round == ROUNDS_MAX {
-            let away_ms = now.unix_ms.saturating_sub(doubt.until_ms);
+            let away_ms = doubt.away_ms;
             let (checked, dropped, changed) = (doubt.checked, doubt.dropped, doubt.changed);
             let unconfirmed = doubt.undecided.len() as u64;
             env.events.push_back(Event::CameBack { away_ms, checked, dropped, changed, unconfirmed });
@@ -171,9 +180,10 @@ impl<A: Address> Absence<A> {
 }
 
 impl<A: Address> Doubt<A> {
-    fn new(until_ms: u64) -> Self {
+    fn new((until_ms, away_ms): (u64, u64)) -> Self {
         Self {
             until_ms,
+            away_ms,
             after: None,
             is_through: false,
             again: Vec::new(),
@@ -229,7 +239,7 @@ impl<A: Address> Doubt<A> {
             let entry = |place: &usize| questions.get(*place).map(|question: &Question<A>| &question.id);
             let records = places.iter().filter_map(entry);
             let records = records.map(|id| NameEntry { key: id.key, name: id.name.clone() }).collect();
-            let recall = Recall { until_ms: self.until_ms, records };
+            let recall = Recall { away_ms: self.away_ms, records };
             let request = env.request(now, *holder, Request::Recall(recall), Owner::Absence);
             self.asked.insert(request, Asked::Page(self.last_number, places.clone()));
         }

@@ -10,8 +10,9 @@ use rand_core::Rng;
 use super::attendance::Attendance;
 use super::background::{Background, Unhurried};
 use super::peers::{Heard, Peers};
-use super::repair::Outbox;
+use super::repair::{Awaited, Misplaced, Outbox};
 use super::requests::{Owner, Requests, Waits};
+use super::wall::WallClock;
 use super::watchers::Watchers;
 use super::watches::Watches;
 use super::{Action, Counters};
@@ -21,8 +22,8 @@ use crate::operation::{Event, OperationId};
 use crate::record::{Clock, OVERHEAD_BYTES, Record, Stamp};
 use crate::routing::{Admission, RoutingTable};
 use crate::store::{RecordId, RecordStore, Ticket};
-use crate::wire::{Body, Items, Message, Request, RequestId, Response, Stored, WireContact};
-use crate::{Address, Contact, NodeId, Now};
+use crate::wire::{Body, Items, Message, RecordCopy, Request, RequestId, Response, Stored, WireContact};
+use crate::{Address, Contact, Instant, NodeId, Now};
 
 /// Contacts waiting to be probed at most; more are dropped, others will tell us of them again.
 const PROBE_QUEUE_MAX: usize = 1024;
@@ -30,6 +31,9 @@ const PROBE_QUEUE_MAX: usize = 1024;
 const HEARSAY_SILENCE: Duration = Duration::from_secs(60);
 /// Requests and answers beyond this do not fit a packet: they are waited for by size, and not repeated.
 pub(super) const LARGE_BYTES: u64 = 1024;
+
+/// What a copy has beside its name and payloads: its key, and a stamp.
+const COPY_HEAD_BYTES: u64 = 68;
 
 /// What waits for the store to flush.
 #[derive(Debug)]
@@ -56,17 +60,21 @@ pub(super) struct Env<S, A: Address> {
     pub(super) requests: Requests<A>,
     pub(super) store: Indexed<S>,
     pub(super) clock: Clock,
+    pub(super) wall: WallClock,
     pub(super) rng: ChaCha8Rng,
     pub(super) actions: VecDeque<Action<A>>,
     pub(super) events: VecDeque<Event<A>>,
     pub(super) background: Background<A>,
     /// Copies on their way to other holders.
     pub(super) outbox: Outbox<A>,
+    /// Records that were written here and belong elsewhere.
+    pub(super) misplaced: Misplaced,
     /// In ticket order.
     pub(super) after_flush: VecDeque<(Ticket, AfterFlush<A>)>,
     /// Contacts we were told of and have room for.
     pub(super) hearsay: VecDeque<Contact<A>>,
-    /// Whether this node has come with nothing and still gets to know the swarm: whom it meets was there before it.
+    /// Whether this node has come with nothing and still gets to know the swarm, its first refresh included: whom it meets
+    /// was there before it.
     pub(super) is_newcomer: bool,
     /// Whether this node has come to a swarm and does not yet hold what belongs to it: it takes writes, but has no say in
     /// reads, for a quorum that counted it could miss what was acknowledged before it came.
@@ -75,10 +83,12 @@ pub(super) struct Env<S, A: Address> {
     pub(super) attendance: Attendance,
     /// Whether it has just come to know the swarm, and is to learn now what belongs to it.
     pub(super) sync_due: bool,
+    /// What it is being sent of that.
+    pub(super) awaited: Option<Awaited>,
     /// Contacts that are new or back, and have not been handed their records.
     pub(super) arrived: Vec<Contact<A>>,
-    /// Contacts that fell silent or left, whose records lack a replica.
-    pub(super) departed: Vec<NodeId>,
+    /// Contacts that fell silent or left, whose records lack a replica, and since when.
+    pub(super) departed: Vec<(NodeId, Instant)>,
     /// Large answers that were announced and go out one a turn, so that the announcements overtake them.
     pub(super) large_gets: VecDeque<(NodeId, RequestId, Large)>,
     /// Who is to be told of changes here.
@@ -268,7 +278,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let admission = self.table.verified(now.instant, contact);
         let is_new = matches!(admission, Admission::Added { .. });
         if !self.is_newcomer && (is_new || heard == Heard::Back) {
-            self.departed.retain(|id| *id != contact.id);
+            self.departed.retain(|(id, _)| *id != contact.id);
             self.arrived.retain(|known| known.id != contact.id);
             // Who holds nothing has nothing to hand over.
             if self.store.usage().records > 0 {
@@ -285,9 +295,15 @@ impl<S: RecordStore, A: Address> Env<S, A> {
 pub(super) fn request_bytes(request: &Request) -> u64 {
     match request {
         Request::Put(put) => record_bytes(&put.delta) + put.name.len() as u64,
+        Request::Copies(copies) => copies.records.iter().map(copy_bytes).sum(),
         Request::Ping(ping) => ping.payload.len() as u64,
         _ => 0,
     }
+}
+
+/// Roughly how many bytes a copy of a record takes on the wire.
+pub(super) fn copy_bytes(copy: &RecordCopy) -> u64 {
+    record_bytes(&copy.delta) + copy.name.len() as u64 + COPY_HEAD_BYTES
 }
 
 /// Roughly how many bytes a record takes on the wire; costs its number of items.

@@ -11,8 +11,8 @@ use crate::{Address, Now};
 const EXPIRY_STEP_MS: u64 = 10_000;
 
 /// The time up to which expiry has taken effect.
-pub(super) const fn expiry_ms(now: Now) -> u64 {
-    now.unix_ms - now.unix_ms % EXPIRY_STEP_MS
+pub(super) const fn step_of(unix_ms: u64) -> u64 {
+    unix_ms - unix_ms % EXPIRY_STEP_MS
 }
 
 impl<S: RecordStore, A: Address> Env<S, A> {
@@ -26,7 +26,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         head: &Head,
     ) -> Result<Record, StoreError> {
         let mut delta = delta;
-        delta.expire(expiry_ms(now), self.config.tombstone_grace.as_millis() as u64);
+        delta.expire(self.expiry_ms(now), self.config.tombstone_grace.as_millis() as u64);
         let buries = delta.base().is_some_and(|base| base.payload.is_none())
             || delta.items().any(|item| item.field.is_some() && item.payload.is_none());
         if !buries || head.version.is_absent() {

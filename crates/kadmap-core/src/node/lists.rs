@@ -1,7 +1,6 @@
 //! Pages of lists for other nodes, and what bounds the size of a record.
 
 use super::env::{Env, LARGE_BYTES, Large};
-use super::expiry::expiry_ms;
 use crate::record::{Base, Head, Item, ItemPage, ItemRange, OVERHEAD_BYTES, Record, Shape};
 use crate::store::{RecordId, RecordStore, StoreError};
 use crate::wire::{Items, Page, PutMode, Refusal, RequestId, Response, Want};
@@ -67,9 +66,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         };
         Ok(Page {
             record: head.version,
-            shape: head.shape(now.unix_ms),
+            shape: head.shape(self.steady_ms(now)),
             base_stamp: head.base_stamp,
-            part: Record::from_parts(base, items).without_expired(expiry_ms(now)),
+            part: Record::from_parts(base, items).without_expired(self.expiry_ms(now)),
             next,
         })
     }

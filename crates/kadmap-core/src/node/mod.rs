@@ -25,6 +25,7 @@ mod serve;
 mod signal;
 mod tell;
 mod upkeep;
+mod wall;
 mod watch;
 mod watchers;
 mod watches;
@@ -61,13 +62,14 @@ use leave::Leaving;
 use pages::PageRead;
 use peers::Peers;
 use read::Read;
-use repair::{Outbox, Repair};
+use repair::{Misplaced, Outbox, Repair};
 use requests::{Overdue, Owner, Requests, without_attempt};
 use scan::Scan;
 use serve::MessageHead;
 use signal::{Signal, SignalKind};
 use tell::{advance_lookup, tell_answer, tell_items, tell_lookup, tell_read};
 use upkeep::{Refresh, Upkeep};
+use wall::WallClock;
 use watch::Watch;
 use watchers::Watchers;
 use watches::Watches;
@@ -153,17 +155,20 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             events: VecDeque::new(),
             background: Background::default(),
             outbox: Outbox::default(),
+            misplaced: Misplaced::default(),
             after_flush: VecDeque::new(),
             hearsay: VecDeque::new(),
             is_newcomer: false,
             is_syncing: false,
             attendance,
             sync_due: false,
+            awaited: None,
             arrived: Vec::new(),
             departed: Vec::new(),
             large_gets: VecDeque::new(),
             watchers: Watchers::default(),
             watches: Watches::default(),
+            wall: WallClock::default(),
             counters: Counters { started: now.instant, ..Counters::default() },
         };
         Self {
@@ -605,8 +610,8 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         }
         let gone = matches!(removal, Removal::Unresponsive | Removal::Replaced { .. });
         self.env.watches.abandon(&id);
-        if gone && !self.env.departed.contains(&id) {
-            self.env.departed.push(id);
+        if gone && !self.env.departed.iter().any(|(departed, _)| *departed == id) {
+            self.env.departed.push((id, now.instant));
         }
     }
 

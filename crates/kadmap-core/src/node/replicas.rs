@@ -182,6 +182,17 @@ impl<T, A: Address> Replicas<T, A> {
         self.list.iter().filter(silent).map(|replica| replica.contact.id).collect()
     }
 
+    /// The nearest other node not asked yet, those that owe us answers last.
+    pub(super) fn next_idle_elsewhere<S>(&self, env: &Env<S, A>) -> Option<Contact<A>> {
+        let reach = if self.passes_over_doubtful { self.list.len() } else { self.replication };
+        let candidates = self.list.iter().filter(|replica| !replica.is_given_up()).take(reach);
+        let mut idle = candidates
+            .filter(|replica| matches!(replica.state, State::Idle) && replica.contact.id != env.own);
+        let first = idle.clone().next()?;
+        let prompt = idle.find(|replica| !env.peers.is_suspect(&replica.contact.id));
+        Some(prompt.unwrap_or(first).contact)
+    }
+
     /// The nearest node not asked yet, those that owe us answers last; this node itself first, as it costs nothing.
     pub(super) fn next_idle<S>(&self, env: &Env<S, A>) -> Option<Contact<A>> {
         // Who stands in counts only where those in doubt do not.

@@ -7,6 +7,7 @@ use super::requests::without_attempt;
 use crate::indexed::before;
 use crate::operation::Event;
 use crate::record::{Head, Item, Record, Shape, Stamp, Version};
+use crate::routing::Removal;
 use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
@@ -61,19 +62,29 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Divide(_) | Request::Fetch(_) | Request::Watch(_) if self.attendance.is_doubting() => {
                 Response::Refused(Refusal::Starting)
             }
-            Request::Recall(recall) => self.serve_recall(recall),
-            Request::Compare(compare) => self.serve_compare(&compare),
+            Request::Recall(recall) => self.serve_recall(now, recall),
+            Request::Compare(compare) => self.serve_compare(now, &compare),
             Request::Divide(divide) => self.serve_divide(from, &divide),
             Request::Fetch(fetch) => self.serve_fetch(from, &fetch),
+            Request::Copies(copies) => match self.take_copies(now, &from.id, copies) {
+                (response, None) => response,
+                (response, Some(ticket)) => {
+                    let reply = AfterFlush::Reply { to: from.id, id, response };
+                    self.after_flush.push_back((ticket, reply));
+                    return;
+                }
+            },
             Request::Names(_) if self.is_syncing => Response::Refused(Refusal::Starting),
             Request::Names(names) => Response::Names(self.names_here(now, &names)),
             Request::Items(items) => self.serve_items(now, items, from.id, id),
             Request::Status(_) => Response::Status(self.status(now)),
             Request::Peers(peers) => self.serve_peers(&peers),
             Request::Leave(_) => {
-                self.table.remove(&from.id);
+                // A client that leaves was nobody's replica.
+                if self.table.remove(&from.id) != Removal::Unknown {
+                    self.departed.push((from.id, now.instant));
+                }
                 self.peers.left(now.instant, &from.id);
-                self.departed.push(from.id);
                 self.watches.abandon(&from.id);
                 Response::Left(Empty {})
             }
@@ -102,7 +113,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 return Err(refusal);
             }
         };
-        self.store.keep_presence(self.attendance.presence());
+        self.store.keep_presence(self.attendance.presence(now));
+        let is_new = matches!(put.mode, PutMode::Publish | PutMode::Trim);
         let watched = self.watchers.has(&id).then(|| put.delta.clone());
         let merged = self.admit(now, &id, put.delta, &head).and_then(|delta| {
             // Nothing is left of it but that it was seen.
@@ -113,6 +125,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Ok(merged) => {
                 if let Some(delta) = watched.filter(|_| merged.changed) {
                     self.tell_watchers(now, &id, merged.head.version, delta);
+                }
+                if is_new && merged.changed {
+                    self.note_written(now, &id);
                 }
                 self.observe(now, merged.head.newest);
                 let Head { version, bytes, .. } = merged.head;
@@ -125,11 +140,11 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     }
 
     /// Tells the state of records to a node that was away, if this one has been there all the while.
-    fn serve_recall(&mut self, recall: Recall) -> Response<A> {
+    fn serve_recall(&mut self, now: Now, recall: Recall) -> Response<A> {
         if self.is_syncing {
             return Response::Refused(Refusal::Starting);
         }
-        if !self.attendance.vouches_since(recall.until_ms) || recall.records.len() > RECALLED_MAX {
+        if !self.attendance.vouches_for(now, recall.away_ms) || recall.records.len() > RECALLED_MAX {
             return Response::Recalled(Recalled::default());
         }
         let mut versions = Vec::with_capacity(recall.records.len());
@@ -153,10 +168,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     pub(super) fn load_here(&mut self, now: Now, id: &RecordId) -> Result<(Version, Record), Refusal> {
         let absent = (Version::ABSENT, Record::default());
         let Some(head) = self.head_here(id)? else { return Ok(absent) };
+        let unix_ms = self.steady_ms(now);
         match self.store.load(id) {
-            Ok(record) => {
-                Ok(record.map_or(absent, |record| (head.version, record.without_expired(now.unix_ms))))
-            }
+            Ok(record) => Ok(record.map_or(absent, |record| (head.version, record.without_expired(unix_ms)))),
             Err(error) => {
                 let is_set_aside = error == StoreError::Damaged;
                 let refusal = self.storage_failed(id, error);
@@ -295,7 +309,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         heads.truncate(limit);
         let entry = |id: &RecordId| NameEntry { key: id.key, name: id.name.clone() };
         let last = heads.last().map(|(id, _)| entry(id));
-        let live = heads.iter().filter(|(_, head)| head.shape(now.unix_ms).is_some());
+        let unix_ms = self.steady_ms(now);
+        let live = heads.iter().filter(|(_, head)| head.shape(unix_ms).is_some());
         NamesPage { entries: live.map(|(id, _)| entry(id)).collect(), more, last }
     }
 

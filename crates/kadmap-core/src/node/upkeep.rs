@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::env::Env;
-use super::expiry::expiry_ms;
 use super::finder::Finder;
 use super::requests::{Owner, ProbeCause, next_id};
 use super::signal::Signal;
@@ -167,6 +166,8 @@ impl Upkeep {
     pub(super) fn refreshed<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         env.tidy_up(now);
         if self.stage == Stage::Joined {
+            // Whom it meets from now on has come after it.
+            env.is_newcomer = false;
             // Buckets that were full meanwhile have been looked through again.
             env.table.mark_filled();
         }
@@ -178,7 +179,6 @@ impl Upkeep {
 
     /// This node knows its swarm, or is the first of it.
     pub(super) fn joined<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
-        env.is_newcomer = false;
         env.attendance.has_joined = true;
         if env.table.is_empty() {
             env.attendance.begin(now);
@@ -318,7 +318,8 @@ impl Upkeep {
             return;
         }
         // A failing store has been reported by the writes it refuses; its expired records wait.
-        let swept = env.store.expire(expiry_ms(now), EXPIRE_PER_TURN).map_or(0, |touched| touched.len());
+        let until_ms = env.expiry_ms(now);
+        let swept = env.store.expire(until_ms, EXPIRE_PER_TURN).map_or(0, |touched| touched.len());
         let again_at_once = swept == EXPIRE_PER_TURN;
         let wait = if again_at_once { Duration::from_millis(1) } else { env.config.expire_interval };
         self.expire_at = Some(now.instant + wait);

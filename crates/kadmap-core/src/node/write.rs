@@ -1,6 +1,7 @@
 //! One write under way: find the replicas, send the delta, count the acknowledgements.
 
 use bytes::Bytes;
+use rand_core::Rng;
 
 use super::env::{AfterFlush, Env, LARGE_BYTES};
 use super::finder::Finder;
@@ -12,12 +13,15 @@ use super::signal::{Signal, SignalKind};
 use crate::operation::{
     Change, Event, OperationId, ReadOptions, RecordSize, WriteError, WriteOptions, WriteOutcome,
 };
-use crate::record::{Base, Codec, Item, Payload, Record, Shape, Stamp, Version};
+use crate::record::{Base, Clock, Codec, Item, Payload, Record, Shape, Stamp, Version};
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Put, PutMode, Refusal, Request, RequestId, Response, Stored as StoredBody};
 use crate::{Address, Consistency, Contact, Now};
 
 /// Times a write is stamped again because something newer was there. Each time its clock learns of the newer
+/// How far ahead of its clock a node goes on stamping, because of what it has stamped before: a day, after which those that
+/// wait for it would wait too long.
+const AHEAD_MS_MAX: u64 = 24 * 3_600 * 1_000;
 /// stamp, so more than a few mean that somebody writes without pause.
 const RESTAMPS_MAX: u32 = 16;
 
@@ -116,7 +120,7 @@ impl<A: Address> Write<A> {
             self.replicas = Some(Replicas::new(env, &self.record.key, finder.closest()));
             self.finder = None;
         }
-        self.restamp_if_superseded(env, now);
+        self.restamp_if_needed(env, now);
         loop {
             if let Some(replicas) = &mut self.replicas {
                 replicas.choose_responsible(env, |nodes| self.consistency.writes_needed(nodes));
@@ -125,9 +129,9 @@ impl<A: Address> Write<A> {
                 self.finish(env, now, result);
                 return true;
             }
-            let Some(next) = self.next_to_send(env) else { return false };
+            let Some(next) = self.next_to_send(env, now) else { return false };
             self.send_to(env, now, next);
-            self.restamp_if_superseded(env, now);
+            self.restamp_if_needed(env, now);
         }
     }
 
@@ -214,7 +218,7 @@ impl<A: Address> Write<A> {
     }
 
     /// Whom to send to now: as many as are needed, and all at once where packets get lost.
-    fn next_to_send<S>(&self, env: &Env<S, A>) -> Option<Contact<A>> {
+    fn next_to_send<S>(&self, env: &Env<S, A>, now: Now) -> Option<Contact<A>> {
         let replicas = self.replicas.as_ref()?;
         let responsible = replicas.responsible();
         let need = self.consistency.writes_needed(responsible);
@@ -223,7 +227,13 @@ impl<A: Address> Write<A> {
         if acks + replicas.awaited() >= wanted {
             return None;
         }
-        replicas.next_idle(env)
+        // Whoever is content with one copy wants it here.
+        if acks > 0 || need == 1 || env.wall.is_proven(now, env.config.clock_drift_max) {
+            return replicas.next_idle(env);
+        }
+        // What the others refuse because this node's clock is wrong must not stand here.
+        let own_turn = replicas.waiting() == 0;
+        replicas.next_idle_elsewhere(env).or_else(|| replicas.next_idle(env).filter(|_| own_turn))
     }
 
     fn send_to<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>) {
@@ -251,6 +261,41 @@ impl<A: Address> Write<A> {
             }
             Err(refusal) => State::Done(Err(refusal)),
         }
+    }
+
+    /// Stamps the write anew where its stamp is the reason that it is refused.
+    fn restamp_if_needed<S>(&mut self, env: &mut Env<S, A>, now: Now) {
+        self.restamp_if_superseded(env, now);
+        self.restamp_if_clock_was_ahead(env, now);
+    }
+
+    /// Begins anew with stamps of the time it is, once others refuse those of a time that this node's clock does not
+    /// tell any more and that is long to wait for. Where it comes soon it is waited for: what was acknowledged with such
+    /// stamps, by others whose clocks were ahead as well, stays before what is written later.
+    fn restamp_if_clock_was_ahead<S>(&mut self, env: &mut Env<S, A>, now: Now) {
+        let Some(replicas) = &mut self.replicas else { return };
+        let was_ahead = self.stamp.unix_ms() > now.unix_ms.saturating_add(AHEAD_MS_MAX);
+        let is_alone = replicas.responsible() == 1;
+        let refused = |(contact, answer): (&Contact<A>, &Answer)| {
+            matches!(answer, Err(Refusal::ClockAhead { .. })) && (is_alone || contact.id != env.own)
+        };
+        if !was_ahead || self.restamps >= RESTAMPS_MAX || !replicas.answers().any(refused) {
+            return;
+        }
+        // As another writer, so that no stamp is ever handed out twice.
+        env.clock = Clock::new(env.rng.next_u64());
+        // An item that somebody may hold under its old stamp, which lies too far ahead to be taken back, would be there
+        // twice: the user is told of the refusal instead, and the next write goes well.
+        let may_be_held = |state: &State<Answer>| !matches!(state, State::Idle | State::Done(Err(_)));
+        if matches!(self.change, Change::Append { .. }) && replicas.count(may_be_held) > 0 {
+            self.restamps = RESTAMPS_MAX;
+            return;
+        }
+        self.restamps += 1;
+        env.counters.restamps += 1;
+        self.stamp = env.clock.stamp(now.unix_ms);
+        self.delta = delta_of(&self.change, &self.options, self.stamp);
+        replicas.start_over();
     }
 
     /// Stamps the write above what stands in its way and starts over.
@@ -286,6 +331,10 @@ impl<A: Address> Write<A> {
         result: Result<WriteOutcome, WriteError>,
     ) {
         if result.is_ok() {
+            let taken = |(contact, answer): (&Contact<A>, &Answer)| contact.id != env.own && answer.is_ok();
+            if self.replicas.as_ref().is_some_and(|replicas| replicas.answers().any(taken)) {
+                env.wall.prove(now);
+            }
             self.send_to_the_rest(env, now);
         }
         env.events.push_back(Event::Written { operation: self.id, result });

@@ -164,6 +164,11 @@ impl<A: Address> KBucket<A> {
         self.entries.iter().filter(move |entry| entry.failures < limits.failures)
     }
 
+    /// Contacts, responsive or not.
+    pub(super) fn known_len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn live_len(&self) -> usize {
         self.entries.len() - usize::from(self.unresponsive)
     }

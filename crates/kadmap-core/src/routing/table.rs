@@ -340,6 +340,16 @@ impl<A: Address> RoutingTable<A> {
         self.filled
     }
 
+    /// How many contacts are closer to a place than this node itself: those that live, and all that are known.
+    /// Costs one look at each bucket.
+    pub(crate) fn closer_than_own(&self, place: &Key) -> (usize, usize) {
+        let span = Key::from_bytes(*self.own.distance(place).as_bytes());
+        // Where this node differs from the place, whoever differs from this node is closer.
+        let closer = self.buckets.iter().enumerate().filter(|(index, _)| span.bit(*index));
+        closer
+            .fold((0, 0), |(live, known), (_, bucket)| (live + bucket.live_len(), known + bucket.known_len()))
+    }
+
     /// The bucket to which a place belongs, or `None` for the place of the node itself.
     pub fn bucket_index(&self, place: &Key) -> Option<usize> {
         Some(self.own.key().common_prefix_bits(place)).filter(|&index| index < ID_BITS)

@@ -94,6 +94,7 @@ kinds! { Request [], request_kind, encode_request, decode_request:
     0x0f => Watch,
     0x10 => Changed,
     0x11 => Recall,
+    0x12 => Copies,
 }
 
 kinds! { Response [A], response_kind, encode_response, decode_response:
@@ -117,6 +118,7 @@ kinds! { Response [A], response_kind, encode_response, decode_response:
     0x93 => Unsupported,
     0x94 => Heard,
     0x95 => Recalled,
+    0x96 => Copied,
 }
 
 /// The bytes of a message.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use super::recall::{Recall, Recalled};
-use super::repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};
+use super::repair::{Compare, Copied, Copies, Divide, Fetch, Fetching, Parts, Sums};
 use super::watch::{Changed, Heard, Watch, Watching};
 use super::{Items, Page, PageSummary};
 use crate::record::{Record, Shape, Stamp, Version};
@@ -63,6 +63,8 @@ pub enum Request {
     Divide(Divide),
     /// Send me these records.
     Fetch(Fetch),
+    /// Merge these copies of records, which you are to hold as well.
+    Copies(Copies),
     /// Which names do you hold in this range?
     Names(Names),
     /// Which items do you hold in this stretch of a list?
@@ -102,8 +104,10 @@ pub enum Response<A = SocketAddr> {
     Sums(Sums),
     /// To [`Request::Divide`].
     Parts(Parts),
-    /// To [`Request::Fetch`]; the records follow as puts.
+    /// To [`Request::Fetch`]; the records follow as copies.
     Fetching(Fetching),
+    /// To [`Request::Copies`]: those that could be merged are held as durably as this node promises.
+    Copied(Copied),
     /// To [`Request::Names`].
     Names(NamesPage),
     /// To [`Request::Items`] with [`Want::Record`].

@@ -19,5 +19,5 @@ pub use message::{
     Summary, Want, WireContact,
 };
 pub use recall::{Recall, Recalled};
-pub use repair::{Compare, Divide, Fetch, Fetching, Parts, Sums};
+pub use repair::{Compare, Copied, Copies, Divide, Fetch, Fetching, Parts, RecordCopy, Sums};
 pub use watch::{Changed, Heard, Watch, Watching};

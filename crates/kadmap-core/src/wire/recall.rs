@@ -9,9 +9,9 @@ use crate::record::Version;
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Recall {
-    /// When the sender last was part of the swarm, in milliseconds since 1970.
+    /// How long ago the sender last was part of the swarm, in milliseconds.
     #[n(0)]
-    pub until_ms: u64,
+    pub away_ms: u64,
     /// The records.
     #[n(1)]
     pub records: Vec<NameEntry>,
@@ -23,7 +23,7 @@ pub struct Recall {
 pub struct Recalled {
     /// One for each record, absent where nothing is held.
     /// None at all when the answering node cannot vouch for its word: it has not been part of the swarm, or learnt from
-    /// nodes that have, without a gap since the time asked about.
+    /// nodes that have, for as long without a gap.
     #[n(0)]
     pub versions: Vec<Version>,
 }

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+use crate::Key;
 use crate::ranges::PrefixList;
+use crate::record::Record;
 
 /// Asks whether both nodes hold the same in some ranges.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -15,7 +17,7 @@ pub struct Compare {
     /// The XOR of the hashes of all records that the asking node holds there.
     #[n(1)]
     pub hash: u64,
-    /// Set by a node that learns what belongs to it, and wants to be told since when the other has been there.
+    /// Set by a node that learns what belongs to it, and wants to be told how long the other has been there.
     #[n(2)]
     pub joins: Option<bool>,
 }
@@ -27,9 +29,9 @@ pub struct Sums {
     /// The hash of each range, 8 bytes each, most significant first; empty when all together are equal.
     #[cbor(n(0), with = "crate::record::cbor_bytes")]
     pub hashes: Bytes,
-    /// Since when the answering node knows what became of its records, in milliseconds since 1970; only for who joins.
+    /// For how long the answering node knows what became of its records, in milliseconds; only for who joins.
     #[n(1)]
-    pub since_ms: Option<u64>,
+    pub member_ms: Option<u64>,
 }
 
 /// Asks for the parts of ranges that differ.
@@ -90,4 +92,38 @@ pub struct Fetching {
     /// answering node holds a newer one and sends it.
     #[cbor(n(1), with = "crate::record::cbor_bytes")]
     pub newer: Bytes,
+}
+
+/// Copies of records for another holder: many small ones in one message, for each alone would cost as much again for its
+/// acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Copies {
+    /// The records; each is merged, whatever is there.
+    #[n(0)]
+    pub records: Vec<RecordCopy>,
+}
+
+/// One record among [`Copies`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RecordCopy {
+    /// Its place.
+    #[n(0)]
+    pub key: Key,
+    /// Its name.
+    #[cbor(n(1), with = "crate::record::cbor_bytes")]
+    pub name: Bytes,
+    /// What to merge.
+    #[n(2)]
+    pub delta: Record,
+}
+
+/// What became of copies.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Copied {
+    /// How many of them are held now; the others were refused, and the next comparison finds them again.
+    #[n(0)]
+    pub stored: u64,
 }

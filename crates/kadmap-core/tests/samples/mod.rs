@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Body, Changed, Coming, Compare, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard, Items,
-    Message, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put,
-    PutMode, Recall, Recalled, Refusal, Request, Response, StatusReport, Stored, Summary, Sums, Want, Watch,
-    Watching, WireContact,
+    Body, Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, Found, Get,
+    Heard, Items, Message, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers,
+    Ping, Put, PutMode, Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport, Stored,
+    Summary, Sums, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
@@ -29,6 +29,9 @@ pub(crate) fn all() -> Vec<(&'static str, Message)> {
 
 fn requests() -> Vec<(&'static str, Request)> {
     let value = Record::from(base(Some(Payload::new(Codec::Json, "\"red\"")), Shape::Value));
+    let copy = |name: &str, delta| RecordCopy { key: key(), name: name.to_owned().into(), delta };
+    let of_items = copy("shape", Record::from_parts(None, items()));
+    let copies = Copies { records: vec![copy("colour", value.clone()), of_items] };
     let put = |mode, delta, if_newest| Put { key: key(), name: "colour".into(), mode, delta, if_newest };
     let names = |after_name| Names { from: Key::MIN, to: Key::MAX, after_name, limit: 512 };
     let half = Prefix::new(0, 1);
@@ -84,7 +87,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         (
             "request_recall",
             Request::Recall(Recall {
-                until_ms: UNIX_MS,
+                away_ms: 90_000_000,
                 records: vec![NameEntry { key: key(), name: "colour".into() }],
             }),
         ),
@@ -93,6 +96,7 @@ fn requests() -> Vec<(&'static str, Request)> {
             Request::Divide(Divide { ranges: ranges.clone(), rotation: 47, differences: vec![1, 2].into() }),
         ),
         ("request_fetch", Request::Fetch(Fetch { ranges, rotation: 3, wanted })),
+        ("request_copies", Request::Copies(copies)),
         ("request_status", Request::Status(Empty {})),
         ("request_peers", Request::Peers(Peers { after: None })),
         ("request_peers_after", Request::Peers(Peers { after: Some(node()) })),
@@ -151,13 +155,14 @@ fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response_names_empty", Response::Names(NamesPage { entries: Vec::new(), more: false, last: None })),
-        ("response_sums", Response::Sums(Sums { hashes: vec![7; 16].into(), since_ms: None })),
-        ("response_sums_equal", Response::Sums(Sums { hashes: Bytes::new(), since_ms: None })),
-        ("response_sums_since", Response::Sums(Sums { hashes: Bytes::new(), since_ms: Some(UNIX_MS) })),
+        ("response_sums", Response::Sums(Sums { hashes: vec![7; 16].into(), member_ms: None })),
+        ("response_sums_equal", Response::Sums(Sums { hashes: Bytes::new(), member_ms: None })),
+        ("response_sums_since", Response::Sums(Sums { hashes: Bytes::new(), member_ms: Some(90_000_000) })),
         ("response_recalled", Response::Recalled(Recalled { versions: vec![version, Version::ABSENT] })),
         ("response_recalled_nothing", Response::Recalled(Recalled::default())),
         ("response_parts", Response::Parts(Parts { parts: vec![1, 8, 9, 255, 1, 2, 3, 4, 5, 6].into() })),
         ("response_fetching", Response::Fetching(Fetching { records: 3, newer: vec![0b1010_0000].into() })),
+        ("response_copied", Response::Copied(Copied { stored: 2 })),
         ("response_status", Response::Status(status)),
         ("response_peers", Response::Peers(PeerList { peers: reports, more: false })),
         (

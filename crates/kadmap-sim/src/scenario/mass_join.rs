@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kadmap_core::wire::{Body, Message, Put, PutMode, Request, encoded_bytes};
-use kadmap_core::{Base, Distance, Key, Record, Shape, Stamp};
+use kadmap_core::{Base, Counters, Distance, Key, Record, Shape, Stamp};
 
 use super::stage::key;
 use super::{Scenario, Stage};
@@ -61,6 +61,11 @@ fn play(stage: &mut Stage<'_>) {
         stage.sim.run_for(Duration::from_millis(100));
         reach.go_on(stage, start, &nodes);
     }
+    let counted = |count: fn(&Counters) -> u64| -> u64 {
+        nodes.iter().filter_map(|node| Some(count(stage.sim.node(*node)?.counters()))).sum()
+    };
+    let (copies, comparisons) =
+        (counted(|counters| counters.repair_copies), counted(|counters| counters.repair_comparisons));
     let copying = stage.sim.traffic().since(&before).copying();
     let longest = reach.longest(stage.sim.now());
     stage.figure("nodes_at_the_end", nodes.len() as f64);
@@ -68,6 +73,8 @@ fn play(stage: &mut Stage<'_>) {
     stage.figure("gets_without_the_value", reach.failed as f64);
     stage.figure("copies_that_newcomers_must_receive", ideal.copies as f64);
     stage.figure("bytes_of_these_copies", ideal.bytes as f64);
+    stage.figure("copies_that_holders_sent", copies as f64);
+    stage.figure("comparisons_of_holders", comparisons as f64);
     stage.figure("bytes_of_hand_over_and_repair", copying.bytes as f64);
     stage.at_most(
         "seconds that a value was unreachable",

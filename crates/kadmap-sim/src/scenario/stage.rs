@@ -17,6 +17,8 @@ const JOINS_PER_STEP: usize = 250;
 const SETTLING: Duration = Duration::from_secs(10);
 /// Operations under way at once where a scenario has many to do.
 const OPERATIONS_AT_ONCE: usize = 64;
+/// And where there are many nodes to do them, one for so many.
+const NODES_PER_OPERATION: usize = 20;
 /// Steps of a long span after which the bar moves.
 const STEPS: u32 = 200;
 
@@ -89,24 +91,30 @@ impl<'a> Stage<'a> {
         mut start: impl FnMut(&mut Sim, usize) -> crate::Operation,
         mut ended: impl FnMut(&mut Sim, usize, Outcome),
     ) {
-        for first in (0..count).step_by(OPERATIONS_AT_ONCE) {
-            let batch = first..count.min(first + OPERATIONS_AT_ONCE);
+        let at_once = OPERATIONS_AT_ONCE.max(self.plan.nodes / NODES_PER_OPERATION);
+        for first in (0..count).step_by(at_once) {
+            let batch = first..count.min(first + at_once);
             let started: Vec<_> = batch.map(|number| (number, start(&mut self.sim, number))).collect();
             for (number, operation) in started {
                 let outcome = self.sim.finish(operation);
                 ended(&mut self.sim, number, outcome);
             }
-            self.progress(what, count.min(first + OPERATIONS_AT_ONCE), count);
+            self.progress(what, count.min(first + at_once), count);
         }
     }
 
     /// Puts the keys of the plan from any of these nodes, each with its name as its value; tells how long each took, and
     /// how many were acknowledged.
     pub(super) fn put_keys(&mut self, nodes: &[NodeIndex]) -> (Vec<Duration>, usize) {
+        self.put_first_keys(nodes, self.plan.keys)
+    }
+
+    /// As [`put_keys`](Self::put_keys), but only so many of them.
+    pub(super) fn put_first_keys(&mut self, nodes: &[NodeIndex], keys: usize) -> (Vec<Duration>, usize) {
         let (mut took, mut put) = (Vec::new(), 0);
         self.operate(
             "putting",
-            self.plan.keys,
+            keys,
             |sim, number| {
                 let at = nodes[sim.dice().below(nodes.len())];
                 sim.write(at, &key(number), crate::sim::put(key(number)), Default::default())
@@ -121,15 +129,26 @@ impl<'a> Stage<'a> {
 
     /// Reads the keys of the plan from any of these nodes.
     pub(super) fn get_keys(&mut self, nodes: &[NodeIndex], held: impl Fn(usize) -> bool) -> Gets {
+        self.get_every(1, nodes, held)
+    }
+
+    /// Reads every `stride`-th key of the plan from any of these nodes.
+    pub(super) fn get_every(
+        &mut self,
+        stride: usize,
+        nodes: &[NodeIndex],
+        held: impl Fn(usize) -> bool,
+    ) -> Gets {
         let mut gets = Gets::default();
         self.operate(
             "reading",
-            self.plan.keys,
-            |sim, number| {
+            self.plan.keys.div_ceil(stride),
+            |sim, place| {
                 let at = nodes[sim.dice().below(nodes.len())];
-                sim.read(at, &key(number), Default::default())
+                sim.read(at, &key(place * stride), Default::default())
             },
-            |_, number, outcome| {
+            |_, place, outcome| {
+                let number = place * stride;
                 gets.took.push(outcome.took);
                 match outcome.value() {
                     Some(value) => gets.wrong += usize::from(value != key(number).as_bytes()),

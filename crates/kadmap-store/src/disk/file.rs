@@ -1,9 +1,10 @@
 //! The file: every call into redb is made here, and none of its panics get out.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use kadmap_core::{Item, ItemId, Presence, RecordId, Stamp, Usage};
@@ -17,6 +18,7 @@ use super::codec::{
 };
 use super::fault::{Fault, drop_quietly, guarded};
 use super::layer::{Layer, Pending, Unflushed};
+use super::mend::{Mending, Recording};
 use super::room;
 use super::tables::{
     DEATHS, FORMAT_KEY, HEADS, META, PARTS, PRESENCE_KEY, QUARANTINE, USAGE_KEY, Written, lay_out,
@@ -66,6 +68,8 @@ pub(crate) struct DiskFile {
     database: RwLock<Option<Database>>,
     /// What the last commit left, opened for reading; none right after a commit, so that it keeps no old pages.
     view: Mutex<Option<View>>,
+    /// Whether it had to be mended when it was opened last.
+    was_mended: AtomicBool,
 }
 
 pub(super) type ReadTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -99,8 +103,8 @@ impl DiskFile {
         opener: Opener,
         mode: Mode,
     ) -> Result<Self, Fault> {
-        let (database, view) = (RwLock::new(None), Mutex::new(None));
-        let file = Self { path: path.to_owned(), page_cache_bytes, opener, database, view };
+        let (database, view, was_mended) = (RwLock::new(None), Mutex::new(None), AtomicBool::new(false));
+        let file = Self { path: path.to_owned(), page_cache_bytes, opener, database, view, was_mended };
         let database = file.open_database(mode, Access::Write)?;
         *file.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         Ok(file)
@@ -115,11 +119,14 @@ impl DiskFile {
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
             let file = options.open(&self.path)?;
             let mut builder = Builder::new();
+            let mending = Mending::of(&self.path);
+            mending.watch(&mut builder);
             builder.set_cache_size(self.page_cache_bytes).set_check_integrity_on_open(mode == Mode::Check);
             let database = (self.opener)(&builder, file, access)?;
             if mode == Mode::Create {
                 lay_out(&database)?;
             }
+            self.was_mended.store(mending.was_needed(), Ordering::Relaxed);
             Ok(database)
         })
     }
@@ -165,6 +172,16 @@ impl DiskFile {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its length, as the system tells it.
+    pub(crate) fn bytes(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |found| found.len())
+    }
+
+    /// Whether it had to be mended when it was opened last, and would have to be again if it were not closed now.
+    pub(crate) fn was_mended(&self) -> bool {
+        self.was_mended.load(Ordering::Relaxed)
     }
 
     fn with<T>(&self, call: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Fault> {
@@ -227,7 +244,7 @@ impl DiskFile {
             let row = database.begin_read()?.open_table(META)?.get(PRESENCE_KEY)?;
             Ok(row.and_then(|row| open(Table::Meta, PRESENCE_KEY, row.value())))
         })?;
-        Ok(row.map(|(since_ms, until_ms)| Presence { since_ms, until_ms }))
+        Ok(row.map(|(member_ms, until_ms)| Presence { member_ms, until_ms }))
     }
 
     pub(crate) fn entry(&self, id: &RecordId) -> Result<Result<Option<Entry>, BadRow>, Fault> {
@@ -392,12 +409,13 @@ impl DiskFile {
         })
     }
 
-    /// Makes a layer durable; tells how many rows and bytes that wrote.
-    pub(crate) fn commit(&self, layer: &Layer) -> Result<Written, Fault> {
+    /// Makes a layer durable, and with it, if asked to, what makes opening quick; tells how many rows and bytes it has.
+    pub(crate) fn commit(&self, layer: &Layer, recording: Recording) -> Result<Written, Fault> {
         self.with(|database| {
             let mut txn = database.begin_write()?;
             // Strangers choose what is written, and one phase can be tricked by them into half a commit.
             txn.set_two_phase_commit(true);
+            txn.set_quick_repair(recording == Recording::On);
             txn.set_durability(Durability::Immediate)?;
             let written = write_layer(&txn, layer)?;
             txn.commit()?;

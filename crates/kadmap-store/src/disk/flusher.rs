@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::fault::Fault;
 use super::file::DiskFile;
 use super::layer::Layer;
+use super::mend::{RECORDED_AFTER, RECORDED_FROM_BYTES, Recording};
 use super::open::mark_for_check;
 use super::tables::Written;
 use crate::StoreConfig;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
 enum Work {
     /// Write a layer.
     Write(Arc<Layer>),
+    /// Write a layer that is empty, for what is recorded with it.
+    Record(Arc<Layer>),
     /// Open the file anew so that it can be read.
     Reopen,
     /// See whether the disk works again, and write a layer.
@@ -59,6 +62,8 @@ pub(crate) struct State {
     pub(crate) failures: u64,
     pub(crate) rows_written: u64,
     pub(crate) bytes_written: u64,
+    /// Since when the file would have to be mended if the process were killed, and that would take a while.
+    unrecorded: Option<Instant>,
     closing: bool,
     /// Whether a write of several steps is under way, of which none is to be written down without the others.
     held: bool,
@@ -157,7 +162,10 @@ impl Shared {
             } else {
                 match state.active.since.filter(|_| !state.held) {
                     None if closing => return Work::End,
-                    None => None,
+                    None => match state.unrecorded.map(|since| since + RECORDED_AFTER) {
+                        Some(at) if at <= Instant::now() => return Work::Record(state.begin()),
+                        at => at.map(|at| at.saturating_duration_since(Instant::now())),
+                    },
                     Some(since) => {
                         let left = (since + self.flush_interval).saturating_duration_since(Instant::now());
                         if left.is_zero() || closing || state.active.bytes >= self.urgent_bytes {
@@ -178,13 +186,15 @@ impl Shared {
 
     /// Writes layers until told to end.
     pub(crate) fn run(&self, file: &DiskFile, notify: &Notify) {
+        self.recorded(file, if file.was_mended() { Recording::Off } else { Recording::On });
         loop {
             match self.next() {
-                Work::Write(layer) => self.settle(file, &layer, file.commit(&layer)),
+                Work::Write(layer) => self.write(file, &layer, Recording::of(layer.bytes, file.bytes())),
+                Work::Record(layer) => self.write(file, &layer, Recording::On),
                 Work::Retry(layer) => {
                     let mode = self.lock().failed.as_ref().map(Failure::mode).unwrap_or_default();
                     match file.reopen_to_write(mode, layer.bytes) {
-                        Ok(()) => self.settle(file, &layer, file.commit(&layer)),
+                        Ok(()) => self.write(file, &layer, Recording::of(layer.bytes, file.bytes())),
                         // It is read on as before.
                         Err(fault) => self.fail_again(file, &fault),
                     }
@@ -204,6 +214,17 @@ impl Shared {
             self.done.notify_all();
             notify();
         }
+    }
+
+    fn write(&self, file: &DiskFile, layer: &Layer, recording: Recording) {
+        self.settle(file, layer, file.commit(layer, recording));
+        self.recorded(file, recording);
+    }
+
+    /// Takes note of whether the file would have to be mended now.
+    fn recorded(&self, file: &DiskFile, recording: Recording) {
+        let is_due = recording == Recording::Off && file.bytes() >= RECORDED_FROM_BYTES;
+        self.lock().unrecorded = is_due.then(Instant::now);
     }
 
     /// Takes note of how the attempt to write a layer ended.

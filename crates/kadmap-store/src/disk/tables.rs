@@ -116,7 +116,7 @@ pub(crate) fn write_layer(txn: &WriteTransaction, layer: &Layer) -> Result<Writt
     }
     meta.put(USAGE_KEY, Some(&(layer.usage.records, layer.usage.bytes)))?;
     if let Some(presence) = layer.presence {
-        meta.put(PRESENCE_KEY, Some(&(presence.since_ms, presence.until_ms)))?;
+        meta.put(PRESENCE_KEY, Some(&(presence.member_ms, presence.until_ms)))?;
     }
     let all = [heads.written, parts.written, deaths.written, meta.written];
     Ok(all.iter().fold(Written::default(), |sum, one| Written {

@@ -82,6 +82,8 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Status>,
     },
     Leave {
+        /// Whether it will be back in a moment.
+        briefly: bool,
         reply: oneshot::Sender<u64>,
     },
     Join {

@@ -44,7 +44,7 @@ pub(crate) struct Parts {
     pub(crate) ready: oneshot::Sender<Result<(), StartError>>,
     pub(crate) guard: Option<GuardHandle>,
     /// How long one pass over the stored records takes, if they are on a disk.
-    pub(crate) scrub_period: Option<Duration>,
+    pub(crate) scrub_interval: Option<Duration>,
     /// The zero of the node's monotonic clock.
     pub(crate) start: Instant,
 }
@@ -118,7 +118,7 @@ impl Driver {
             save_contacts_at: now + SAVE_CONTACTS_INTERVAL,
             frames_malformed: 0,
             storage_word: StorageWord::default(),
-            scrub: ScrubPace::new(parts.scrub_period, now),
+            scrub: ScrubPace::new(parts.scrub_interval, now),
         }
     }
 
@@ -263,7 +263,7 @@ impl Driver {
             Command::Status { reply } => {
                 let _ = reply.send(self.status(now));
             }
-            Command::Leave { reply } => self.leave(now, reply),
+            Command::Leave { briefly, reply } => self.leave(now, briefly, reply),
             Command::Join { plan, reply } => self.later_joins.begin(plan, reply),
             Command::Stop { reply } => {
                 self.stop_replies.push(reply);
@@ -272,10 +272,10 @@ impl Driver {
         }
     }
 
-    fn leave(&mut self, now: Now, reply: oneshot::Sender<u64>) {
+    fn leave(&mut self, now: Now, briefly: bool, reply: oneshot::Sender<u64>) {
         if matches!(self.stage, Stage::Member) {
             self.stage = Stage::Leaving { reply: Some(reply), until: Instant::now() + LEAVE_WAIT };
-            self.node.leave(now);
+            if briefly { self.node.leave_briefly(now) } else { self.node.leave(now) }
         } else if matches!(self.stage, Stage::Joining(_)) {
             let _ = reply.send(0);
             self.stage = Stage::Ended;
@@ -389,6 +389,7 @@ impl Driver {
             }
             Event::Left { handed_over } => self.left(handed_over),
             Event::Damaged { record } => self.fetch_again(record),
+            Event::ClockJumped { by_ms } => super::clock::warn(by_ms),
             Event::CameBack { away_ms, checked, dropped, changed, unconfirmed } => info!(
                 "back after {:?}, longer than deletions are remembered: of {checked} records {dropped} had been \
                  deleted and are dropped, {changed} had changed; {unconfirmed} nobody could tell about, they stay",

@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: bytes from the transport, messages to the core, records to the store, and out again.
 
+mod clock;
 mod command;
 mod contacts_file;
 mod driver;

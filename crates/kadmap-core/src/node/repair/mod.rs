@@ -9,6 +9,7 @@
 //!
 //! Differs from the paper: no record is republished by the clock.
 
+mod misplaced;
 mod neighbours;
 mod outbox;
 mod rival;
@@ -28,10 +29,12 @@ use crate::ranges::{Prefix, joined};
 use crate::store::RecordStore;
 use crate::wire::{Refusal, RequestId, Response};
 use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
+pub(super) use misplaced::Misplaced;
 use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
 use session::Session;
 use strays::Strays;
+pub(super) use sync::Awaited;
 use sync::Sync;
 
 /// Comparisons that one node has under way at once: enough to keep busy, few enough to leave its peers alone.
@@ -40,8 +43,9 @@ const SESSIONS_MAX: usize = 4;
 const RANGES_PER_SESSION_MAX: usize = 512;
 /// Records taken into the tree in one turn after a start: a turn stays around a millisecond.
 const INDEXED_PER_TURN: usize = 512;
-/// How long to wait with a holder that is still reading its own records, or learning from others what belongs to it.
-const BUSY_WAIT: Duration = Duration::from_millis(500);
+/// How long to wait with a holder that is still reading its own records, or learning from others what belongs to it: long
+/// enough for most to be done, as what they learn need not be sent.
+const BUSY_WAIT: Duration = Duration::from_secs(3);
 
 /// Ranges that wait to be compared with a holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,7 @@ pub(super) struct Repair<A: Address> {
     sessions: BTreeMap<RequestId, Session<A>>,
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
+    is_leaving: bool,
     /// What is held here and belongs to others; nothing for most nodes.
     strays: Option<Box<Strays>>,
 }
@@ -78,6 +83,7 @@ impl<A: Address> Default for Repair<A> {
             tasks: BTreeMap::new(),
             sessions: BTreeMap::new(),
             sync: None,
+            is_leaving: false,
             strays: None,
         }
     }
@@ -94,11 +100,12 @@ impl<A: Address> Repair<A> {
         }
         let task = self.tasks.values().map(|task| task.not_before).min();
         let task = task.filter(|_| self.sessions.len() < SESSIONS_MAX);
-        let sync = self.sync.as_ref().map(|sync| sync.next_timer(now));
+        let sync = self.sync.as_ref().map(|sync| sync.next_timer(env, now));
         let strays = self.strays.as_ref().filter(|strays| strays.is_dropping()).map(|_| now);
-        let outbox = env.outbox.next_timer(env);
-        let timers = [self.arrivals_at, self.departures_at, self.round_at, task, sync, strays, outbox];
-        timers.into_iter().flatten().min()
+        let (outbox, misplaced) = (env.outbox.next_timer(env), env.misplaced.next_timer());
+        let own = [self.arrivals_at, self.departures_at, self.round_at, task, sync, strays];
+        let timers = own.into_iter().chain([outbox, misplaced]);
+        timers.flatten().min()
     }
 
     /// Does what is due: indexes, plans, compares, sends.
@@ -114,6 +121,7 @@ impl<A: Address> Repair<A> {
         self.plan_due(env, now);
         self.go_on_syncing(env, now);
         self.start_sessions(env, now);
+        env.hand_misplaced_on(now);
         env.send_parcels(now);
         if let Some(strays) = &mut self.strays {
             strays.drop_some(env);
@@ -137,7 +145,10 @@ impl<A: Address> Repair<A> {
         if !env.arrived.is_empty() && self.arrivals_at.is_none() {
             self.arrivals_at = Some(now.instant + env.jitter(env.config.handover_delay));
         }
-        if !env.departed.is_empty() && self.departures_at.is_none() {
+        if env.departed.is_empty() {
+            // Whoever was to be replaced is back. The next one to go has all the time that was granted to it.
+            self.departures_at = None;
+        } else if self.departures_at.is_none() {
             self.departures_at = Some(now.instant + env.jitter(env.config.repair_delay));
         }
         if self.round_at.is_none() && !env.table.is_empty() {
@@ -147,14 +158,25 @@ impl<A: Address> Repair<A> {
 
     /// Hands everything over at once, because this node leaves.
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        self.is_leaving = true;
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
-        if env.attendance.is_doubting() {
-            return;
-        }
         let arrived = std::mem::take(&mut env.arrived);
-        let departed = std::mem::take(&mut env.departed);
+        let departed = departed_for(env, now.instant, Duration::ZERO);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
         self.add(neighbours.handovers(env), now.instant);
+        env.misplaced.hurry(now.instant);
+        self.run(env, now);
+    }
+
+    /// Makes sure that others have whatever this node has, because it leaves for a while: where they do, nothing travels.
+    pub(super) fn leave_briefly<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        self.is_leaving = true;
+        (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        let arrived = std::mem::take(&mut env.arrived);
+        let departed = departed_for(env, now.instant, Duration::ZERO);
+        let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
+        self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
+        env.misplaced.hurry(now.instant);
         self.run(env, now);
     }
 
@@ -182,9 +204,11 @@ impl<A: Address> Repair<A> {
             return;
         }
         let Some(mut session) = self.sessions.remove(&signal.request) else {
-            let stored = matches!(signal.kind, SignalKind::Answer { response: Response::Stored(_), .. });
-            env.outbox.settled(stored);
-            return;
+            let stored = match signal.kind {
+                SignalKind::Answer { response: Response::Copied(copied), .. } => copied.stored,
+                _ => 0,
+            };
+            return env.outbox.settled(stored);
         };
         let SignalKind::Answer { response, .. } = signal.kind else {
             if let Some(sync) = &mut self.sync {
@@ -193,6 +217,11 @@ impl<A: Address> Repair<A> {
             return self.go_on_syncing(env, now);
         };
         if let Response::Refused(Refusal::Starting) = response {
+            if self.is_leaving {
+                // There is no time to wait until it can tell what it lacks.
+                session.into_ranges().into_iter().for_each(|range| env.outbox.push_range(signal.from, range));
+                return env.send_parcels(now);
+            }
             if let Some(sync) = &mut self.sync {
                 // It has no more to tell than this node.
                 sync.let_go(&signal.from.id);
@@ -202,7 +231,7 @@ impl<A: Address> Repair<A> {
             return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
         }
         if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
-            env.attendance.told(sums.since_ms);
+            env.attendance.told(sums.member_ms);
         }
         let next = session.on_answer(env, &response);
         if let (Response::Sums(_), Some(strays)) = (&response, &mut self.strays) {
@@ -211,29 +240,29 @@ impl<A: Address> Repair<A> {
         if let Some(request) = next {
             let id = env.request(now, session.partner(), request, Owner::Repair);
             self.sessions.insert(id, session);
-        } else if let Some(sync) = &mut self.sync
-            && let Some((contact, ranges, at)) = sync.compared(now.instant, &signal.from.id, session.lacked())
-        {
-            self.add([(contact, ranges)], at);
+        } else if let Some(sync) = &mut self.sync {
+            sync.compared(env, now.instant, &session);
         }
         self.go_on_syncing(env, now);
     }
 
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
     fn start_sync<S>(&mut self, env: &mut Env<S, A>, now: Now) {
-        let partners = Neighbours::of_all(env, |_| true).partners(env, read_quorum(env));
-        self.sync = Some(Sync::new(now.instant, partners));
+        let needed = read_quorum(env);
+        let (contacts, shares) = Neighbours::of_all(env, |_| true).shares();
+        self.sync = Some(Sync::new(now.instant, contacts, shares, needed));
         self.go_on_syncing(env, now);
     }
 
     fn go_on_syncing<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         if self.sync.as_ref().is_some_and(|sync| sync.is_done(now.instant)) {
             self.sync = None;
+            env.awaited = None;
             env.is_syncing = false;
             env.attendance.inherit(now, read_quorum(env));
         }
-        if let Some((contact, ranges, at)) = self.sync.as_mut().and_then(|sync| sync.next(now.instant)) {
-            self.add([(contact, ranges)], at);
+        if let Some(next) = self.sync.as_mut().and_then(|sync| sync.next(env, now.instant)) {
+            self.add([next], now.instant);
         }
     }
 
@@ -243,7 +272,17 @@ impl<A: Address> Repair<A> {
         let departures = self.departures_at.take_if(is_due).is_some();
         if arrivals || departures {
             let arrived = if arrivals { std::mem::take(&mut env.arrived) } else { Vec::new() };
-            let departed = if departures { std::mem::take(&mut env.departed) } else { Vec::new() };
+            let departed = if departures {
+                departed_for(env, now.instant, env.config.repair_delay.0)
+            } else {
+                Vec::new()
+            };
+            if departures && !env.departed.is_empty() {
+                // Who has gone just now has as much time to return as the others had.
+                let (least, most) = env.config.repair_delay;
+                self.departures_at =
+                    Some(now.instant + env.jitter((least, most.saturating_sub(least).max(least))));
+            }
             let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
             self.add(neighbours.handovers(env), now.instant);
         }
@@ -292,6 +331,12 @@ impl<A: Address> Repair<A> {
             self.sessions.insert(id, session);
         }
     }
+}
+
+/// Takes those that have been gone for some time at least.
+fn departed_for<S, A: Address>(env: &mut Env<S, A>, now: Instant, least: Duration) -> Vec<NodeId> {
+    let departed = env.departed.extract_if(.., |(_, at)| now.since(*at) >= least);
+    departed.map(|(id, _)| id).collect()
 }
 
 /// Of how many holders of a record one has whatever was acknowledged.

@@ -15,6 +15,9 @@ pub(super) const PARTNERS_PER_RANGE: usize = 2;
 /// This node's position among the members.
 const OWN: usize = 0;
 
+/// A range, and the positions of those who hold it with this node.
+pub(super) type Held = (Prefix, Vec<u16>);
+
 /// The regions of this node, and who holds them with it.
 pub(super) struct Neighbours<A> {
     /// By the members' positions; `None` where nobody can be asked: this node, and nodes that departed.
@@ -43,6 +46,11 @@ impl<A: Address> Neighbours<A> {
         for id in departed.iter().filter(|id| !arrivals.contains(id)) {
             contacts.push(None);
             members.push(Member::new(&id.key(), true, false));
+        }
+        // Who has gone just now may be back in a moment, with all it has: it keeps its place until it is looked after.
+        for (id, _) in env.departed.iter().filter(|(id, _)| !arrivals.contains(id)) {
+            contacts.push(None);
+            members.push(Member::new(&id.key(), true, true));
         }
         // Where this node holds nothing there is nothing to hand over.
         let tree = env.store.tree();
@@ -94,22 +102,46 @@ impl<A: Address> Neighbours<A> {
         ids.map(|id| Member::new(&id.key(), true, true)).collect()
     }
 
-    /// The ranges that this node has to bring to others: those of which it is the nearest old holder.
+    /// The ranges that this node has to bring to others.
+    ///
+    /// Of those who held a range before, the one nearest to the new holder brings it, so that one or two bring all that a
+    /// newcomer is to hold.
     pub(super) fn handovers<S>(&self, env: &Env<S, A>) -> BTreeMap<Contact<A>, Vec<Prefix>> {
         let mut tasks: BTreeMap<_, Vec<Prefix>> = BTreeMap::new();
         for region in &self.regions {
-            let server = region.before.iter().find(|holder| region.now.contains(holder));
-            if !self.leaving && server != Some(&OWN) {
-                continue;
-            }
             let new_holders = region.now.iter().filter(|holder| !region.before.contains(holder));
             for contact in new_holders.filter_map(|&holder| self.contacts[holder]) {
-                if contact.id != env.own {
+                if self.leaving || self.brings(env, region, &contact.id) {
                     tasks.entry(contact).or_default().push(region.range);
                 }
             }
         }
         tasks
+    }
+
+    /// Whether it is this node that brings a region to a new holder.
+    fn brings<S>(&self, env: &Env<S, A>, region: &Region, to: &NodeId) -> bool {
+        let nearest = |holders: &mut dyn Iterator<Item = usize>| {
+            let id = |holder: usize| {
+                if holder == OWN { Some(env.own) } else { self.contacts[holder].map(|contact| contact.id) }
+            };
+            holders.filter_map(|holder| Some((id(holder)?.distance(&to.key()), holder))).min()
+        };
+        let mut still = region.before.iter().copied().filter(|holder| region.now.contains(holder));
+        // Where newcomers have taken the places of all, those who had it before still do.
+        let server = nearest(&mut still).or_else(|| nearest(&mut region.before.iter().copied()));
+        server.is_some_and(|(_, holder)| holder == OWN)
+    }
+
+    /// What belongs to this node, and with whom it holds it: contacts, and for each range the positions of its holders
+    /// among them.
+    pub(super) fn shares(&self) -> (Vec<Contact<A>>, Vec<Held>) {
+        let others = |region: &Region| {
+            let others = region.now.iter().filter(|holder| **holder != OWN);
+            // A table holds some hundred contacts, for it has a few buckets that are full.
+            (region.range, others.map(|holder| (holder - 1) as u16).collect())
+        };
+        (self.contacts.iter().flatten().copied().collect(), self.regions.iter().map(others).collect())
     }
 
     /// The ranges of one round and with whom to compare them: few partners, every range with so many of them.
@@ -120,7 +152,7 @@ impl<A: Address> Neighbours<A> {
     ) -> BTreeMap<Contact<A>, Vec<Prefix>> {
         let mut chosen: BTreeSet<usize> = BTreeSet::new();
         for region in &self.regions {
-            let others: Vec<_> = region.now.iter().copied().filter(|&holder| holder != OWN).collect();
+            let others: Vec<_> = stayed(region).filter(|&holder| holder != OWN).collect();
             let already = others.iter().filter(|holder| chosen.contains(holder)).count();
             let mut left: Vec<_> = others.into_iter().filter(|holder| !chosen.contains(holder)).collect();
             for _ in already..per_range {
@@ -130,12 +162,17 @@ impl<A: Address> Neighbours<A> {
         }
         let mut tasks: BTreeMap<_, Vec<Prefix>> = BTreeMap::new();
         for region in &self.regions {
-            for contact in region.now.iter().filter(|holder| chosen.contains(holder)) {
-                if let Some(contact) = self.contacts[*contact] {
+            for holder in stayed(region).filter(|holder| chosen.contains(holder)) {
+                if let Some(contact) = self.contacts[holder] {
                     tasks.entry(contact).or_default().push(region.range);
                 }
             }
         }
         tasks
     }
+}
+
+/// Those to whom a region belongs as before; who has moved up, or has just come, has nothing of it to compare yet.
+fn stayed(region: &Region) -> impl Iterator<Item = usize> {
+    region.before.iter().copied().filter(|holder| region.now.contains(holder))
 }

@@ -3,19 +3,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::super::env::{Env, record_bytes};
+use super::super::env::{Env, LARGE_BYTES, copy_bytes};
 use super::super::requests::Owner;
 use crate::ranges::Prefix;
 use crate::store::{RecordId, RecordStore};
-use crate::wire::{Put, PutMode, Request};
+use crate::wire::{Copies, RecordCopy, Request};
 use crate::{Address, Contact, Instant, Now};
 
 /// Copies that wait at most; what is dropped beyond is found again by the next comparison.
 const PARCELS_MAX: usize = 65_536;
 /// Records of a range that are looked up at once.
 const RANGE_PAGE: usize = 128;
-/// Bytes that a copy costs beside its payload: key, stamps, headers and the answer.
-const COPY_OVERHEAD_BYTES: u64 = 200;
+/// Bytes that a message of copies costs beside them: headers and the answer.
+const COPIES_OVERHEAD_BYTES: u64 = 100;
 /// How far ahead of its rate a node may send, so that it need not wake for each copy.
 const BURST: Duration = Duration::from_millis(20);
 
@@ -34,6 +34,7 @@ enum Parcel {
 #[derive(Debug)]
 pub(in super::super) struct Outbox<A> {
     parcels: VecDeque<(Contact<A>, Parcel)>,
+    /// Messages that are not answered yet.
     in_flight: usize,
     /// Until when the bytes sent so far take at the rate allowed.
     busy_until: Instant,
@@ -63,6 +64,18 @@ impl<A: Address> Outbox<A> {
         }
     }
 
+    /// The next record that waits, if it is for this holder as well.
+    fn pop_record_for(&mut self, to: &Contact<A>) -> Option<RecordId> {
+        let (waiting, Parcel::Record(_)) = self.parcels.front()? else { return None };
+        if waiting.id != to.id {
+            return None;
+        }
+        match self.parcels.pop_front()? {
+            (_, Parcel::Record(id)) => Some(id),
+            (_, Parcel::Range { .. }) => None,
+        }
+    }
+
     /// Whether nothing waits and nothing is unanswered.
     pub(super) fn is_idle(&self) -> bool {
         self.parcels.is_empty() && self.in_flight == 0
@@ -75,10 +88,10 @@ impl<A: Address> Outbox<A> {
         may_send.then(|| Instant::from_micros(self.busy_until.as_micros().saturating_sub(burst_us)))
     }
 
-    /// Takes note that a copy was answered or given up.
-    pub(super) fn settled(&mut self, stored: bool) {
+    /// Takes note that a message of copies was answered or given up, and how many of them were stored.
+    pub(super) fn settled(&mut self, stored: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.delivered += u64::from(stored);
+        self.delivered += stored;
         if self.parcels.is_empty() {
             self.parcels.shrink_to_fit();
         }
@@ -93,7 +106,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             && let Some((to, parcel)) = self.outbox.parcels.pop_front()
         {
             match parcel {
-                Parcel::Record(id) => self.send_copy(now, to, id),
+                Parcel::Record(id) => self.send_copies(now, to, id),
                 Parcel::Range { range, after } => self.unpack_range(to, range, after),
             }
         }
@@ -113,17 +126,32 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         }
     }
 
-    fn send_copy(&mut self, now: Now, to: Contact<A>, id: RecordId) {
-        let Ok((_, delta)) = self.load_here(now, &id) else { return };
-        if delta.is_empty() {
+    /// Sends a copy, and with it those that wait for the same holder, as far as they fit a packet.
+    fn send_copies(&mut self, now: Now, to: Contact<A>, first: RecordId) {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(id) = next {
+            let loaded = self.load_here(now, &id).map(|(_, delta)| delta);
+            if let Some(delta) = loaded.ok().filter(|delta| !delta.is_empty()) {
+                let copy = RecordCopy { key: id.key, name: id.name.clone(), delta };
+                let its_bytes = copy_bytes(&copy);
+                if bytes + its_bytes > LARGE_BYTES && !records.is_empty() {
+                    self.outbox.parcels.push_front((to, Parcel::Record(id)));
+                    break;
+                }
+                bytes += its_bytes;
+                records.push(copy);
+            }
+            next = self.outbox.pop_record_for(&to);
+        }
+        if records.is_empty() {
             return;
         }
-        let bytes = record_bytes(&delta) + id.name.len() as u64 + COPY_OVERHEAD_BYTES;
-        let pace = bytes.saturating_mul(1_000_000) / self.config.repair_rate_max.max(1);
+        let paced = bytes + COPIES_OVERHEAD_BYTES;
+        let pace = paced.saturating_mul(1_000_000) / self.config.repair_rate_max.max(1);
         self.outbox.busy_until = self.outbox.busy_until.max(now.instant) + Duration::from_micros(pace);
         self.outbox.in_flight += 1;
-        self.counters.repair_copies += 1;
-        let put = Put { key: id.key, name: id.name, mode: PutMode::Replicate, delta, if_newest: None };
-        self.request(now, to, Request::Put(put), Owner::Repair);
+        self.counters.repair_copies += records.len() as u64;
+        self.request(now, to, Request::Copies(Copies { records }), Owner::Repair);
     }
 }

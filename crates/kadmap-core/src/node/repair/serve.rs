@@ -1,21 +1,25 @@
 //! Answering another holder that compares.
 
 use super::super::env::Env;
+use super::super::serve::Stored;
 use super::rival::{Rival, write_flags};
 use super::session::{GUESSED_AMONG_MAX, SHORT_BYTES, short, the_one, write_parts, write_sent};
 use super::wish::Wish;
 use crate::ranges::{Leaf, Prefix};
 use crate::record::Head;
-use crate::store::{RecordId, RecordStore};
-use crate::wire::{Compare, Divide, Fetch, Fetching, Parts, Refusal, Response, Sums};
-use crate::{Address, Contact};
+use crate::store::{RecordId, RecordStore, Ticket};
+use crate::wire::{
+    Compare, Copied, Copies, Divide, Fetch, Fetching, Parts, Put, PutMode, RecordCopy, Refusal, Response,
+    Sums,
+};
+use crate::{Address, Contact, NodeId, Now};
 
 /// Records of one range that are fetched by their hashes; a range is only listed when it has a few.
 const LEAVES_LOOKED_AT_MAX: usize = 1_024;
 
 impl<S: RecordStore, A: Address> Env<S, A> {
     /// Tells the hashes of some ranges, unless they are all as the asking node has them.
-    pub(in super::super) fn serve_compare(&self, compare: &Compare) -> Response<A> {
+    pub(in super::super) fn serve_compare(&self, now: Now, compare: &Compare) -> Response<A> {
         // Whoever is being told what belongs to it is not told by two at once.
         if self.is_syncing || !self.store.is_indexed() {
             return Response::Refused(Refusal::Starting);
@@ -23,12 +27,12 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let tree = self.store.tree();
         let hashes: Vec<_> = compare.ranges.0.iter().map(|range| tree.sum(range).hash).collect();
         let all = hashes.iter().fold(0, |all, hash| all ^ hash);
-        let since_ms = compare.joins.and_then(|_| self.attendance.presence().since_ms);
+        let member_ms = compare.joins.and_then(|_| self.attendance.member_ms(now.instant));
         if all == compare.hash {
-            return Response::Sums(Sums { hashes: Default::default(), since_ms });
+            return Response::Sums(Sums { hashes: Default::default(), member_ms });
         }
         let hashes: Vec<u8> = hashes.into_iter().flat_map(u64::to_be_bytes).collect();
-        Response::Sums(Sums { hashes: hashes.into(), since_ms })
+        Response::Sums(Sums { hashes: hashes.into(), member_ms })
     }
 
     /// Tells the parts of some ranges, and sends what is known to be all that the other lacks there.
@@ -64,6 +68,27 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         Response::Fetching(Fetching { records, newer: write_flags(&newer).into() })
     }
 
+    /// Merges copies; tells what became of them, and what the answer has to wait for.
+    pub(in super::super) fn take_copies(
+        &mut self,
+        now: Now,
+        from: &NodeId,
+        copies: Copies,
+    ) -> (Response<A>, Option<Ticket>) {
+        if let Some(awaited) = &mut self.awaited {
+            awaited.came(now.instant, from, copies.records.len() as u64);
+        }
+        let (mut stored, mut last) = (0, None);
+        for RecordCopy { key, name, delta } in copies.records {
+            let put = Put { key, name, mode: PutMode::Replicate, delta, if_newest: None };
+            // What is refused is found again by the next comparison, and counted by the store.
+            let Ok(Stored { ticket, .. }) = self.store_put(now, put) else { continue };
+            stored += 1;
+            last = last.max(ticket);
+        }
+        (Response::Copied(Copied { stored }), last)
+    }
+
     /// Queues what is wanted of one range; tells how many records, and of which of the asker's it has newer ones.
     fn grant(
         &mut self,
@@ -78,6 +103,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             return self.store.tree().sum(range).records;
         }
         let first = newer.len();
+        let mut granted = 0;
         newer.resize(first + wish.rivals.len(), false);
         let mut leaves = self.store.tree().leaves(range, LEAVES_LOOKED_AT_MAX);
         leaves.retain(|leaf| wish.hashes.contains(&short(leaf.hash, rotation)));
@@ -91,8 +117,9 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 newer[first + at] = own.is_newer_than(&wish.rivals[at]);
             }
             self.outbox.push_record(to, id);
+            granted += 1;
         }
-        leaves.len() as u64
+        granted
     }
 
     fn send_leaves(&mut self, to: Contact<A>, range: &Prefix, leaves: &[Leaf]) {

@@ -20,9 +20,9 @@ const ROTATIONS: u8 = 48;
 const DIVIDED: u8 = 0xff;
 /// Stands for a range whose only difference is being sent.
 const SENT: u8 = 0xfe;
-/// Records in a range of which one may be told by its short hash alone: it is the wrong one in a thousandth of cases,
-/// and then the next comparison finds the right one.
-pub(super) const GUESSED_AMONG_MAX: usize = 64;
+/// Records in a range of which one may be told by its short hash alone: it is the wrong one in one of five hundred cases at
+/// most, and then the next comparison finds the right one. Half as many would make finding a fifth dearer.
+pub(super) const GUESSED_AMONG_MAX: usize = 128;
 /// Bytes of a short hash.
 pub(super) const SHORT_BYTES: usize = 2;
 
@@ -51,6 +51,8 @@ pub(super) struct Session<A> {
     /// The rivals of all wishes, in order: sent unless the other's are newer.
     held_back: Vec<RecordId>,
     lacked: bool,
+    /// Records that the other is sending.
+    awaited: u64,
     /// Ranges in which both hold the same.
     even: Vec<Prefix>,
 }
@@ -74,6 +76,7 @@ impl<A: Address> Session<A> {
                 wanted,
                 held_back,
                 lacked: false,
+                awaited: 0,
                 even: Vec::new(),
             },
             request,
@@ -88,6 +91,11 @@ impl<A: Address> Session<A> {
     /// Whether the other had anything that this node lacked.
     pub(super) fn lacked(&self) -> bool {
         self.lacked
+    }
+
+    /// How many records the other is sending.
+    pub(super) fn awaited_copies(&self) -> u64 {
+        self.awaited
     }
 
     /// The ranges in which the first look has found no difference.
@@ -182,7 +190,10 @@ impl<A: Address> Session<A> {
                         }
                     }
                 }
-                [] if tag == SENT => self.lacked = true,
+                [] if tag == SENT => {
+                    self.lacked = true;
+                    self.awaited += 1;
+                }
                 [] => self.send_all(env, asked.range, env.store.tree().sum(&asked.range)),
                 _ => self.settle(env, asked.range, hashes),
             }
@@ -268,6 +279,7 @@ impl<A: Address> Session<A> {
     }
 
     fn on_fetching<S>(&mut self, env: &mut Env<S, A>, fetching: &Fetching) {
+        self.awaited += fetching.records;
         for (at, id) in std::mem::take(&mut self.held_back).into_iter().enumerate() {
             if !flag(&fetching.newer, at) {
                 env.outbox.push_record(self.partner, id);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::disk::fault::Fault;
+use crate::disk::mend::Recording;
 
 /// What the system calls an error of the device.
 const EIO: i32 = 5;
@@ -183,6 +184,12 @@ fn layer(number: u64) -> Layer {
     layer
 }
 
+/// Every other layer is written with what makes opening quick.
+fn commit(file: &DiskFile, number: u64) -> Result<(), Fault> {
+    let recording = if number % 2 == 1 { Recording::On } else { Recording::Off };
+    file.commit(&layer(number), recording).map(|_| ())
+}
+
 /// How many of a layer's records are on the drive, each of them whole.
 fn found_of(file: &DiskFile, number: u64) -> usize {
     let whole = |number: &u64| {
@@ -212,6 +219,18 @@ fn check_layers(file: &DiskFile, committed: u64, told: &str) {
 
 /// Layers written before the power goes.
 const LAYERS: u64 = 6;
+/// Fates of what was not confirmed, for each point at which the power goes.
+const FATES: u64 = 4;
+/// More of them, for a long night.
+const FATES_LONG: &str = "KADMAP_LONG_ROUNDS";
+
+fn fates() -> u64 {
+    std::env::var(FATES_LONG).ok().and_then(|fates| fates.parse().ok()).unwrap_or(FATES)
+}
+
+fn tell(told: &str) {
+    io::Write::write_all(&mut io::stderr(), told.as_bytes()).unwrap();
+}
 
 /// Commits layers to a drive that loses its power after so many operations; gives how many were confirmed.
 fn commit_until_power_goes(operations: u64) -> (Arc<Mutex<Drive>>, u64) {
@@ -219,7 +238,7 @@ fn commit_until_power_goes(operations: u64) -> (Arc<Mutex<Drive>>, u64) {
     let drive = Drive::new();
     let file = open_drive(folder.path(), &drive, Mode::Create);
     drive.lock().unwrap().operations_left = operations;
-    let committed = (0..LAYERS).take_while(|number| file.commit(&layer(*number)).is_ok()).count() as u64;
+    let committed = (0..LAYERS).take_while(|number| commit(&file, *number).is_ok()).count() as u64;
     (drive, committed)
 }
 
@@ -228,17 +247,18 @@ fn a_power_cut_at_any_write_keeps_what_was_committed_and_tears_nothing() {
     let mut cuts = 0;
     for operations in 0.. {
         let (drive, committed) = commit_until_power_goes(operations);
-        for seed in 0..4 {
+        for seed in 0..fates() {
             let (folder, after) = cut(&drive, scatter(operations) ^ seed);
             let file = open_drive(folder.path(), &after, Mode::Trust);
             check_layers(&file, committed, &format!("{operations} operations, seed {seed}"));
-            assert!(file.commit(&layer(LAYERS)).is_ok());
+            assert!(commit(&file, LAYERS).is_ok());
         }
         if committed == LAYERS {
             break;
         }
         cuts += 1;
     }
+    tell(&format!("{} power cuts at {cuts} points\n", cuts * fates()));
     assert!(cuts > 50, "only {cuts} of the cuts were met");
 }
 
@@ -264,6 +284,7 @@ fn a_second_power_cut_while_the_file_is_mended_loses_nothing_either() {
             break;
         }
     }
+    tell(&format!("{cuts} power cuts while the file was mended\n"));
     assert!(cuts > 50, "only {cuts} of the second cuts were met");
 }
 
@@ -275,10 +296,10 @@ fn a_sync_that_fails_takes_nothing_with_it_that_is_acknowledged_later() {
         let (folder, drive) = (folder(), Drive::new());
         let file = open_drive(folder.path(), &drive, Mode::Create);
         drive.lock().unwrap().syncs_left = syncs;
-        let failed = (0..LAYERS).find(|number| file.commit(&layer(*number)).is_err());
+        let failed = (0..LAYERS).find(|number| commit(&file, *number).is_err());
         let Some(failed) = failed else { break };
         failures += 1;
-        assert!(file.commit(&layer(failed)).is_err(), "taken after a sync that failed: {told}");
+        assert!(commit(&file, failed).is_err(), "taken after a sync that failed: {told}");
         file.reopen_to_read().unwrap();
         check_layers(&file, failed, &told);
         // Whatever happens from here on, what was confirmed is there, also when the power goes at any point of it.
@@ -304,7 +325,7 @@ fn retry(path: &Path, drive: &Arc<Mutex<Drive>>, first: u64) -> u64 {
     let backend = PluggedDrive(Arc::clone(drive));
     let opener: Opener = Box::new(move |builder, _, access| open_backend(builder, backend.clone(), access));
     let Ok(file) = DiskFile::open(path, 1 << 20, opener, Mode::Check) else { return 0 };
-    (first..LAYERS).take_while(|number| file.commit(&layer(*number)).is_ok()).count() as u64
+    (first..LAYERS).take_while(|number| commit(&file, *number).is_ok()).count() as u64
 }
 
 #[test]
@@ -318,7 +339,7 @@ fn a_drive_that_lies_once_serves_nothing_wrong() {
         // Cut before the next confirmation makes good for the lie.
         let until = syncs / 2 + 1;
         for number in 0..until {
-            file.commit(&layer(number)).unwrap();
+            commit(&file, number).unwrap();
         }
         for seed in 0..4 {
             let (folder, after) = cut(&drive, scatter(syncs) ^ seed);

@@ -1,0 +1,141 @@
+//! Nodes that leave for a moment and come back with what they have.
+
+mod support;
+
+use std::time::Duration;
+
+use kadmap_core::testing::Network;
+use kadmap_core::{Config, Event, RecordStore};
+use support::*;
+
+/// The kinds of messages by which holders become equal.
+const REPLICATION: [&str; 8] = ["Compare", "Sums", "Divide", "Parts", "Fetch", "Fetching", "Put", "Stored"];
+/// What a restart may send of them, in percent of what is stored on the node.
+const PERCENT_MAX: u64 = 5;
+
+/// A swarm with records of 60 bytes; everything is on all its holders.
+fn filled(seed: u64, nodes: usize, keys: usize, config: &Config) -> Network {
+    let mut network = swarm(seed, nodes, config);
+    network.run_for(Duration::from_secs(40));
+    let value = format!("\"{}\"", "x".repeat(58));
+    for number in 0..keys {
+        put(&mut network, number % nodes, &format!("key {number}"), &value);
+    }
+    network.run_for(Duration::from_secs(40));
+    network
+}
+
+fn leave_briefly(network: &mut Network, node: usize) -> u64 {
+    network.with(node, |node, now| node.leave_briefly(now));
+    let handed_over = network.wait_for(node, |event| match event {
+        Event::Left { handed_over } => Some(*handed_over),
+        _ => None,
+    });
+    network.set_up(node, false);
+    handed_over
+}
+
+fn come_back(network: &mut Network, node: usize, config: &Config, through: usize) {
+    network.set_up(node, true);
+    network.restart(node, config.clone(), &[through]);
+    network.wait_for(node, |event| matches!(event, Event::Joined { .. }).then_some(()));
+}
+
+fn copies(network: &mut Network, nodes: &[usize], name: &str) -> usize {
+    let mut holds = |node: &&usize| {
+        let head = network.with(**node, |node, _| node.store_mut().head(&record(name)).unwrap());
+        head.is_some()
+    };
+    nodes.iter().filter(|node| holds(node)).count()
+}
+
+#[test]
+fn restarting_every_node_in_turn_sends_next_to_nothing_of_what_is_stored() {
+    let config = Config { replication: 8, ..Config::default() };
+    let mut network = filled(31, 24, 1_000, &config);
+    network.bytes_sent.clear();
+    let mut stored = 0;
+    for node in 0..24 {
+        stored += network.node(node).usage().bytes;
+        assert_eq!(leave_briefly(&mut network, node), 0, "others have all that node {node} has");
+        network.run_for(Duration::from_secs(1));
+        come_back(&mut network, node, &config, (node + 1) % 24);
+        network.run_for(Duration::from_secs(3));
+    }
+    // Longer than anyone waits before it replaces who has gone.
+    network.run_for(config.repair_delay.1 * 2);
+    let sent: u64 = REPLICATION.iter().filter_map(|kind| network.bytes_sent.get(kind)).sum();
+    assert_eq!(network.bytes_sent.get("Put"), None, "no record travels");
+    assert!(sent * 100 <= stored * PERCENT_MAX, "{sent} bytes for {stored} that are stored");
+}
+
+#[test]
+fn who_is_away_for_a_moment_while_another_is_replaced_is_not_replaced_with_it() {
+    let config = Config { replication: 5, ..Config::default() };
+    let mut network = filled(34, 16, 200, &config);
+    // Somebody is gone for good, and meanwhile others come and go by turns, so that one of them is always away.
+    network.with(0, |node, now| node.leave(now));
+    network.wait_for(0, |event| matches!(event, Event::Left { .. }).then_some(()));
+    network.set_up(0, false);
+    network.bytes_sent.clear();
+    leave_briefly(&mut network, 1);
+    for turn in 0..20 {
+        let (away, next) = (1 + turn % 2, 1 + (turn + 1) % 2);
+        network.run_for(Duration::from_millis(900));
+        come_back(&mut network, away, &config, 5);
+        network.run_for(Duration::from_secs(1));
+        leave_briefly(&mut network, next);
+    }
+    assert_eq!(network.bytes_sent.get("Put"), None, "no record travels");
+}
+
+#[test]
+fn who_leaves_briefly_leaves_what_it_alone_has_and_is_replaced_if_it_does_not_return() {
+    let config = Config { replication: 5, ..Config::default() };
+    let mut network = swarm(32, 12, &config);
+    network.run_for(Duration::from_secs(40));
+    // Nobody but the writer hears of these before it goes.
+    let all: Vec<_> = (0..12).collect();
+    let rest: Vec<_> = (1..12).collect();
+    let one = kadmap_core::WriteOptions {
+        consistency: Some(kadmap_core::Consistency::One),
+        ..kadmap_core::WriteOptions::default()
+    };
+    network.cut(&[0], &rest);
+    let names: Vec<_> = (0..40).map(|number| format!("key {number}")).collect();
+    for name in &names {
+        let operation = network.with(0, |node, now| node.write(now, record(name), put_change("1"), one));
+        let _ = network.outcome(0, operation);
+    }
+    network.heal();
+    let own: Vec<_> = names.iter().filter(|name| copies(&mut network, &[0], name) == 1).collect();
+    assert!(!own.is_empty());
+    leave_briefly(&mut network, 0);
+    for name in &own {
+        assert!(copies(&mut network, &rest, name) >= 1, "{name} is only where it cannot be read");
+        assert_eq!(value(&mut network, 7, name).as_deref(), Some("1"), "{name}");
+    }
+    network.run_for(config.repair_delay.1 + Duration::from_secs(5));
+    network.run_for(config.repair_interval * 15 / 4);
+    for name in &own {
+        assert!(copies(&mut network, &all[1..], name) >= config.replication, "{name}");
+    }
+}
+
+#[test]
+fn when_too_many_leave_briefly_the_next_ones_leave_for_good() {
+    // Of five replicas a quorum of three is read: two may lack what they should hold, not three.
+    let config = Config { replication: 5, ..Config::default() };
+    let mut network = filled(33, 16, 200, &config);
+    let mut handed_over = Vec::new();
+    for node in 0..4 {
+        handed_over.push(leave_briefly(&mut network, node));
+    }
+    assert_eq!(handed_over[..2], [0, 0]);
+    assert!(handed_over[2] > 0 && handed_over[3] > 0, "{handed_over:?}");
+    let rest: Vec<_> = (4..16).collect();
+    for number in 0..200 {
+        let name = format!("key {number}");
+        assert!(copies(&mut network, &rest, &name) >= 3, "{name}");
+    }
+}
