@@ -701,7 +701,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     fn refresh(&mut self, now: Now) {
         let id = self.next_operation();
-        let refresh = Refresh::new(&mut self.env, now, id);
+        let refresh = Refresh::new(&mut self.env, now, id, self.upkeep.is_joining());
         self.start(now, id, None, 0, Operation::Refresh(refresh));
     }
 }

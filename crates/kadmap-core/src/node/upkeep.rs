@@ -24,12 +24,14 @@ const GROWTH_WHEN_SETTLED: u32 = 8;
 const FINDING_SHARE: usize = 16;
 /// Nodes that a refresh finds closest to a random place of a bucket: these tell of all others there, so it need not ask
 /// as many as hold a record.
-const SAMPLE: usize = 8;
+const SAMPLE: usize = 5;
 /// How much longer the wait is after each of the first times that a silent contact is tried again.
 const RETRY_GROWTH: u32 = 4;
 /// How often it is tried soon after it fell silent: at 5 and 25 s with the default interval. Later it is one of
 /// those of which one is tried in each `probe_interval`, however many there are: most of them are gone for good.
 const RETRIES_SOON: u32 = 2;
+/// From one silent contact in so many on it looks like a cut: then each is tried again and again, with waits that double.
+const CUT_SHARE: usize = 4;
 /// When a contact is back that had been silent, all others are tried within this time, for a cut may have healed.
 const RETURN_SPREAD: Duration = Duration::from_secs(1);
 /// How long a join waits for contacts it was told of to prove themselves.
@@ -47,7 +49,7 @@ pub(super) struct Refresh<A: Address> {
 
 impl<A: Address> Refresh<A> {
     /// Looks up this node itself and a random place of each bucket from which something is to be learned.
-    pub(super) fn new<S>(env: &mut Env<S, A>, now: Now, id: OperationId) -> Self {
+    pub(super) fn new<S>(env: &mut Env<S, A>, now: Now, id: OperationId, is_joining: bool) -> Self {
         let mut targets = vec![env.own.key()];
         // Half of what a lookup finds, as there may be newcomers among it.
         let covered = env.config.replication / 2;
@@ -59,7 +61,9 @@ impl<A: Address> Refresh<A> {
         let mut targets = targets.into_iter();
         let own = targets.next().map(|target| Finder::by_asking(env, now, target));
         let mut finders: Vec<_> = own.into_iter().collect();
-        finders.extend(targets.map(|target| Finder::sampling(env, now, target, SAMPLE)));
+        // While a node joins it is told of few, and a small swarm it must know altogether.
+        let want = if is_joining { env.config.lookup(false).want } else { SAMPLE };
+        finders.extend(targets.map(|target| Finder::sampling(env, now, target, want)));
         Self { id, finders, owners: BTreeMap::new() }
     }
 
@@ -293,17 +297,19 @@ impl Upkeep {
                 continue;
             };
             self.probe(env, now, contact, ProbeCause::Silent);
+            // Who is on the smaller side of a cut misses at least half of the others, and is found by one of its own tries.
+            let is_cut = CUT_SHARE * self.retries.len() >= env.table.len();
+            let first = env.config.retry_silent_interval;
             let turn = env.config.probe_interval * u32::try_from(self.retries.len()).unwrap_or(u32::MAX);
             let Some(retry) = self.retries.get_mut(&id) else { continue };
             retry.tried += 1;
-            retry.at = now.instant
-                + match retry.tried {
-                    tried if tried < RETRIES_SOON => {
-                        env.config.retry_silent_interval * RETRY_GROWTH.pow(tried)
-                    }
-                    // Drawn from all of the time to come, so that a swarm that was cut tries somebody all along.
-                    _ => env.jitter((Duration::ZERO, 2 * turn)),
-                };
+            let wait = match retry.tried {
+                tried if is_cut => (first * 2_u32.pow(tried.min(16))).min(env.config.probe_interval),
+                tried if tried < RETRIES_SOON => first * RETRY_GROWTH.pow(tried),
+                // Drawn from all of the time to come, so that somebody is tried all along.
+                _ => env.jitter((Duration::ZERO, 2 * turn)),
+            };
+            retry.at = now.instant + wait;
         }
     }
 

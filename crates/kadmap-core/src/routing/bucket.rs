@@ -5,6 +5,10 @@ use super::table::{Admission, Removal, TableConfig};
 use crate::time::Tick;
 use crate::{Address, Contact, Instant, NodeId};
 
+/// The share of its capacity at which a bucket need not be refreshed, if it cannot know all of its nodes anyway: three
+/// quarters.
+const WELL_FILLED: (usize, usize) = (3, 4);
+
 /// What bounds one bucket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -196,8 +200,21 @@ impl<A: Address> KBucket<A> {
         self.overflowed
     }
 
+    /// A bucket that was full is trusted again when half of it is empty: less than that comes of entries that died, and
+    /// says nothing of the nodes that were never kept.
     pub(super) fn mark_filled(&mut self, limits: Limits) {
-        self.overflowed = self.is_full(limits);
+        self.overflowed &= 2 * self.live_len() > limits.capacity;
+    }
+
+    /// Whether so few are left that others should be looked for: one that knows all of its nodes must know all, one that
+    /// does not only has to be well filled.
+    pub(super) fn wants_nodes(&self, limits: Limits) -> bool {
+        let live = self.live_len();
+        if self.overflowed {
+            WELL_FILLED.1 * live < WELL_FILLED.0 * limits.capacity
+        } else {
+            live < limits.capacity
+        }
     }
 }
 

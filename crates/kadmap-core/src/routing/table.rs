@@ -308,7 +308,7 @@ impl<A: Address> RoutingTable<A> {
     /// Tells the table that a join or a refresh of all stale buckets has just finished.
     ///
     /// From then on [`knows_all_near`](Self::knows_all_near) may say yes. To be called again after later
-    /// refreshes: a bucket that was full once is trusted again only then.
+    /// refreshes: a bucket that was full once is trusted again only then, and when half of it is empty.
     pub fn mark_filled(&mut self) {
         self.filled = true;
         for (index, bucket) in self.buckets.iter_mut().enumerate() {
@@ -320,16 +320,18 @@ impl<A: Address> RoutingTable<A> {
     /// needs to ask nobody.
     ///
     /// True when the table was filled once and every bucket from which the `count` closest come (all buckets
-    /// when there are fewer) has had room ever since: then every node that showed up was kept. Cost: one step
-    /// per bucket.
+    /// when there are fewer) has had room ever since, and all deeper ones: then every node that showed up was kept. Of
+    /// a bucket half as many nodes belong into the next deeper one, so where that was full this one only lacks what it
+    /// was not told of yet. Cost: one step per bucket.
     pub fn knows_all_near(&self, target: &Key, count: usize) -> bool {
         let mut missing = count;
+        let deepest_lacking = self.buckets.iter().rposition(KBucket::may_lack_nodes);
         for index in self.by_distance(target) {
             if missing == 0 {
                 break;
             }
             if let Some(bucket) = self.buckets.get(index) {
-                if bucket.may_lack_nodes() {
+                if deepest_lacking.is_some_and(|lacking| index <= lacking) {
                     return false;
                 }
                 missing = missing.saturating_sub(bucket.live_len());
@@ -376,8 +378,8 @@ impl<A: Address> RoutingTable<A> {
     /// The buckets into which a refresh has to look beside looking up ourselves, farthest first.
     ///
     /// While a node joins, all of them. Later not those that a lookup of ourselves covers, because together with all deeper ones they hold no more than the
-    /// `covered` closest that it finds; and of the others only those that have room, or into which no lookup has aimed for
-    /// `stale_after`.
+    /// `covered` closest that it finds; and of the others only those that have room, much of it if they were full once, or
+    /// into which no lookup has aimed for `stale_after`.
     pub fn refresh_buckets(&self, now: Instant, stale_after: Duration, covered: usize) -> Vec<usize> {
         let mut deeper = 0;
         let mut wanted = Vec::new();
@@ -385,7 +387,7 @@ impl<A: Address> RoutingTable<A> {
         for (index, bucket, limits) in buckets.into_iter().rev() {
             deeper += bucket.live_len();
             let is_stale = bucket.touched.age(now) >= stale_after;
-            let is_worth_it = deeper >= covered && (is_stale || !bucket.is_full(limits));
+            let is_worth_it = deeper >= covered && (is_stale || bucket.wants_nodes(limits));
             if !self.filled || is_worth_it {
                 wanted.push(index);
             }

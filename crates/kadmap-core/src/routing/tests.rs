@@ -294,6 +294,32 @@ fn a_table_knows_all_near_only_when_filled_and_never_full() {
 }
 
 #[test]
+fn a_bucket_that_was_full_is_not_trusted_again_because_a_few_of_it_have_died() {
+    let mut table = RoutingTable::new(OWN, small());
+    for n in 0..4 {
+        table.verified(at(0), peer(0, n));
+    }
+    table.remove(&peer(0, 0).id);
+    table.mark_filled();
+    assert!(!table.knows_all_near(&Key::MIN, 20), "three of four say nothing of those that were passed over");
+    table.remove(&peer(0, 1).id);
+    table.mark_filled();
+    assert!(table.knows_all_near(&Key::MIN, 20));
+}
+
+#[test]
+fn a_bucket_farther_than_a_full_one_knows_not_all_of_its_nodes_yet() {
+    let mut table = RoutingTable::new(OWN, small());
+    table.verified(at(0), peer(0, 0));
+    table.verified(at(0), peer(5, 0));
+    table.mark_filled();
+    let far = Key::from_bytes(*peer(0, 0).id.as_bytes());
+    assert!(table.knows_all_near(&far, 1));
+    table.verified(at(0), peer(5, 1));
+    assert!(!table.knows_all_near(&far, 1), "thirty times as many belong there");
+}
+
+#[test]
 fn a_full_far_bucket_does_not_matter_when_enough_are_nearer() {
     let mut table = RoutingTable::new(OWN, small());
     for n in 0..4 {
