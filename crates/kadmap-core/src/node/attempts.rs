@@ -9,6 +9,9 @@ use crate::wire::Request;
 
 /// Times that a lookup or a probe asks a node: somebody else is asked meanwhile, or nobody waits.
 const ATTEMPTS_IN_PASSING: u32 = 2;
+/// How many times the replication a swarm counts from which this is so. In a smaller one every node holds much of what
+/// there is: one that is given up because packets were lost would be missed in quorums.
+const SPARES_FROM_REPLICATIONS: usize = 2;
 
 impl<S, A: Address> Env<S, A> {
     /// How often a request is sent before its node counts as silent.
@@ -17,7 +20,8 @@ impl<S, A: Address> Env<S, A> {
     /// many as the configured ones would mostly go to nodes that are gone.
     pub(super) fn attempts_max(&self, in_flight: &InFlight<A>) -> u32 {
         let in_passing = matches!(in_flight.request, Request::Ping(_) | Request::FindNode(_));
-        let spares = in_passing && !self.peers.cries_wolf();
+        let is_large = self.table.len() >= SPARES_FROM_REPLICATIONS * self.config.replication;
+        let spares = in_passing && is_large && !self.peers.cries_wolf();
         let most = self.config.attempts_max;
         let most = if spares { most.min(ATTEMPTS_IN_PASSING) } else { most };
         if is_of_quiet(in_flight) { most.max(ATTEMPTS_IN_PASSING) + 1 } else { most }
