@@ -41,6 +41,7 @@ mod _kadmap {
     use crate::{
         command::run_command,
         lists::Announcement,
+        log::flush_log,
         log::set_log_level,
         node::Node,
         operation::Operation,

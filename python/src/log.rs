@@ -3,10 +3,11 @@
 //! A node's thread never waits for the interpreter: what it says goes through a bounded channel to a thread that does.
 
 use std::fmt::{self, Write};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{OnceLock, RwLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,6 +21,9 @@ use crate::errors::Raised;
 
 /// Lines that wait to be logged at most; what comes when nobody takes them is dropped.
 const LINES_MAX: usize = 1024;
+/// How long the end of a program waits for its log at most, and how often it looks.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
+const FLUSH_LOOK: Duration = Duration::from_millis(1);
 /// The crates that are heard, and the name of the logger.
 const OWN: &str = "kadmap";
 /// Python's levels, from which each of ours counts: `logging` has none for traces.
@@ -28,6 +32,8 @@ const LEVELS: [(Level, u8); 5] =
 
 /// The least level that is passed on, as Python counts; warnings unless told otherwise.
 static LEVEL: AtomicU8 = AtomicU8::new(30);
+/// Lines on their way to `logging`.
+static PENDING: AtomicUsize = AtomicUsize::new(0);
 static WRITER: RwLock<Option<Writer>> = RwLock::new(None);
 
 /// The way to the thread that logs.
@@ -52,6 +58,18 @@ pub(crate) fn set_log_level(level: u8) {
     tracing::callsite::rebuild_interest_cache();
 }
 
+/// Waits until what nodes have said so far has been logged, a second at most: for the end of the program, which would cut
+/// the rest off.
+#[pyfunction]
+pub(crate) fn flush_log(py: Python<'_>) {
+    let until = Instant::now() + FLUSH_MAX;
+    py.detach(|| {
+        while PENDING.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+            thread::sleep(FLUSH_LOOK);
+        }
+    });
+}
+
 /// Starts passing on, once for each process.
 pub(crate) fn start() -> PyResult<()> {
     static SUBSCRIBED: OnceLock<()> = OnceLock::new();
@@ -65,6 +83,7 @@ pub(crate) fn start() -> PyResult<()> {
     if writer.as_ref().is_some_and(|writer| writer.pid == pid) {
         return Ok(());
     }
+    PENDING.store(0, Ordering::Relaxed);
     let (lines, received) = sync_channel(LINES_MAX);
     let thread = thread::Builder::new().name("kadmap-log".to_owned()).spawn(move || write_lines(&received));
     thread.map_err(|error| Raised::StartError.error(format!("cannot start the log's thread: {error}")))?;
@@ -77,6 +96,7 @@ fn write_lines(lines: &Receiver<Line>) {
     while let Ok(line) = lines.recv() {
         // A handler that raises has been reported by `logging` itself.
         let logged = attach(|py| line.write(py));
+        PENDING.fetch_sub(1, Ordering::Relaxed);
         if logged.is_none() {
             return;
         }
@@ -141,8 +161,11 @@ impl Subscriber for Bridge {
         if let Ok(writer) = WRITER.try_read()
             && let Some(writer) = &*writer
         {
+            PENDING.fetch_add(1, Ordering::Relaxed);
             // A full channel means that Python does not keep up; nodes go on without it.
-            let _ = writer.lines.try_send(line);
+            if writer.lines.try_send(line).is_err() {
+                PENDING.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 

@@ -17,6 +17,7 @@ _Place: TypeAlias = bytes | int
 
 __all__ = [
     "run_command",
+    "flush_log",
     "set_log_level",
     "Node",
     "Announcement",
@@ -74,6 +75,9 @@ class _Guard(Protocol):
 
 # Passes on to `logging` what nodes say from this level on; 30 (warnings) unless told otherwise.
 def set_log_level(level: int) -> None: ...
+
+# Waits until what nodes have said so far has been logged, a second at most.
+def flush_log() -> None: ...
 
 # Does what the command `kadmap` does with these arguments, the program's name not among them; returns the exit code.
 def run_command(args: Sequence[str]) -> int: ...

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 
-from kadmap._kadmap import set_log_level
+from kadmap._kadmap import flush_log, set_log_level
 
 logger = logging.getLogger("kadmap")
+
+# What nodes said last would be cut off otherwise: it comes by a thread of its own.
+atexit.register(flush_log)
 
 _LEVEL_MAX = 255
 """The extension counts levels in a byte."""
