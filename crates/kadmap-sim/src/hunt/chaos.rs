@@ -21,8 +21,6 @@ const APPENDS_PER_STEP: usize = 32;
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How far one jump sets a clock off: ten minutes.
 const JUMP_MS_MAX: usize = 600_000;
-/// How far one jump in four sets it off.
-const YEAR_MS: i64 = 365 * 24 * 3_600 * 1_000;
 /// Time after the mending in which the swarm has to come to itself: three repair periods.
 const RECOVERY: Duration = Duration::from_secs(1_800);
 /// Time in which a node leaves at most.
@@ -43,8 +41,6 @@ pub(super) struct Chaos {
     deeds: Deeds,
     /// Whether a clock was set wrong: then stamps may be refused where they are too far ahead, and replicas differ.
     clocks_differ: bool,
-    /// By how many milliseconds clocks are ahead that were set wrong by years.
-    years_off: BTreeMap<NodeIndex, i64>,
     appends: usize,
     sim: Sim,
     nodes: Vec<NodeIndex>,
@@ -65,7 +61,6 @@ impl Chaos {
             plan: *plan,
             deeds,
             clocks_differ: false,
-            years_off: BTreeMap::new(),
             appends: 0,
             sim,
             nodes,
@@ -118,17 +113,9 @@ impl Chaos {
             7 => self.split(),
             8 | 9 => self.sim.heal(),
             10 => {
-                // Appends keep their writer's order whatever clocks do within minutes, and no further.
-                let of_years = self.deeds != Deeds::Appends;
-                let by_ms = match self.sim.dice().below(8) {
-                    0 if of_years => YEAR_MS,
-                    1 if of_years => -YEAR_MS,
-                    _ => self.sim.dice().below(2 * JUMP_MS_MAX + 1) as i64 - JUMP_MS_MAX as i64,
-                };
+                // A writer's order is promised whatever clocks do within minutes, and no further.
+                let by_ms = self.sim.dice().below(2 * JUMP_MS_MAX + 1) as i64 - JUMP_MS_MAX as i64;
                 self.clocks_differ = true;
-                if by_ms.abs() == YEAR_MS {
-                    *self.years_off.entry(node).or_default() += by_ms;
-                }
                 self.sim.jump_clock(node, by_ms);
             }
             11 => {
@@ -144,20 +131,11 @@ impl Chaos {
         }
     }
 
-    /// Sets a clock right that is off by years: a node that starts by such a clock believes it, as it is told to, and
-    /// forgets deletions.
-    fn set_year(&mut self, node: NodeIndex) {
-        if let Some(off_ms) = self.years_off.remove(&node) {
-            self.sim.jump_clock(node, -off_ms);
-        }
-    }
-
     /// Starts a node again, one time in four on an empty disk.
     fn restart(&mut self, node: NodeIndex) {
         if self.sim.is_up(node) {
             return;
         }
-        self.set_year(node);
         let lost = self.sim.dice().below(4) == 0;
         self.sim.restart(node, if lost { Disk::Lost } else { Disk::Kept });
         if lost && let Some(id) = self.id(node) {
@@ -234,7 +212,6 @@ impl Chaos {
         self.sim.link = Link::lan();
         for node in self.nodes.clone() {
             self.sim.fail_store_every(node, 0);
-            self.set_year(node);
             self.sim.thaw(node);
         }
         self.sim.heal();
