@@ -20,11 +20,13 @@ pub(crate) struct Client {
     pub(crate) progress: Progress,
     /// How many replicas it waits for; `None`: a quorum.
     consistency: Option<Consistency>,
+    /// Bytes of the values that it puts.
+    value_bytes: usize,
 }
 
 impl Client {
     pub(crate) fn new(number: u32, dht: Dht, recorder: Arc<Recorder>, progress: Progress) -> Self {
-        Self { number, dht, recorder, progress, consistency: None }
+        Self { number, dht, recorder, progress, consistency: None, value_bytes: VALUE_BYTES }
     }
 
     /// The same client, that waits for so many replicas.
@@ -33,10 +35,16 @@ impl Client {
         self
     }
 
+    /// The same client, that puts values of so many bytes.
+    pub(crate) fn with_value_bytes(mut self, value_bytes: usize) -> Self {
+        self.value_bytes = value_bytes;
+        self
+    }
+
     /// Puts a value by its number.
     pub(crate) async fn put(&self, key: &str, number: u64) -> Outcome {
         let start_ns = self.recorder.now_ns();
-        let value = Value::Json(format!("\"{}\"", value_of_token(number, VALUE_BYTES)));
+        let value = Value::Json(format!("\"{}\"", value_of_token(number, self.value_bytes)));
         let written = self.wait(self.dht.put_value(key, value)).await;
         self.wrote(Kind::Put, key, Seen::Value(number), start_ns, written)
     }

@@ -228,6 +228,30 @@ fn what_a_single_holder_knows_all_know_within_three_rounds() {
 }
 
 #[test]
+fn a_cut_of_minutes_is_made_up_for_within_three_rounds() {
+    let repair_interval = Duration::from_secs(5);
+    let config = Config { replication: 8, repair_interval, ..Config::default() };
+    let mut network = swarm(17, 16, &config);
+    network.run_for(Duration::from_secs(40));
+    let names = fill(&mut network, 50);
+    let (even, odd): (Vec<usize>, Vec<usize>) = (0..16).partition(|node| node % 2 == 0);
+    network.cut(&even, &odd);
+    network.run_for(Duration::from_secs(180));
+    for (number, name) in names.iter().enumerate() {
+        put(&mut network, number % 16, name, "\"while cut\"");
+    }
+    network.heal();
+    network.run_for(3 * repair_interval);
+    let nodes: Vec<_> = (0..16).collect();
+    for name in &names {
+        let mut holders = by_distance(&network, &nodes, name);
+        holders.truncate(config.replication);
+        let versions: Vec<_> = holders.iter().map(|&node| version(&mut network, node, name)).collect();
+        assert!(versions.iter().all(|its| *its == versions[0]), "{name}: {versions:?}");
+    }
+}
+
+#[test]
 fn a_leaving_node_hands_everything_over_before_it_goes() {
     let config = Config { replication: 3, ..Config::default() };
     let mut network = swarm(16, 12, &config);

@@ -30,7 +30,9 @@ const RETRY_GROWTH: u32 = 4;
 /// How often it is tried soon after it fell silent: at 5 and 25 s with the default interval. Later it is one of
 /// those of which one is tried in each `probe_interval`, however many there are: most of them are gone for good.
 const RETRIES_SOON: u32 = 2;
-/// From one silent contact in so many on it looks like a cut: then each is tried again and again, with waits that double.
+/// From one silent contact in so many on it looks like a cut: then each is tried again and again, with waits that double
+/// until all is compared in that time anyway. Each wait is drawn from half to one and a half of it: all nodes lost each
+/// other at the same moment, and of many tries spread over a time one comes soon after the cut has healed.
 const CUT_SHARE: usize = 4;
 /// When a contact is back that had been silent, all others are tried within this time, for a cut may have healed.
 const RETURN_SPREAD: Duration = Duration::from_secs(1);
@@ -304,7 +306,11 @@ impl Upkeep {
             let Some(retry) = self.retries.get_mut(&id) else { continue };
             retry.tried += 1;
             let wait = match retry.tried {
-                tried if is_cut => (first * 2_u32.pow(tried.min(16))).min(env.config.probe_interval),
+                tried if is_cut => {
+                    let most = env.config.probe_interval.min(env.config.repair_interval);
+                    let wait = (first * 2_u32.pow(tried.min(16))).min(most);
+                    env.jitter((wait / 2, wait * 3 / 2))
+                }
                 tried if tried < RETRIES_SOON => first * RETRY_GROWTH.pow(tried),
                 // Drawn from all of the time to come, so that somebody is tried all along.
                 _ => env.jitter((Duration::ZERO, 2 * turn)),
