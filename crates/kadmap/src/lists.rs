@@ -436,9 +436,14 @@ impl Trim {
             Keep::After(id) => self.if_it_drops(id).await?,
             Keep::Since(time) => {
                 let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-                // A floor in the future would take what is yet to be written.
-                let since = u64::try_from(since).unwrap_or(u64::MAX).min(now_unix_ms());
-                self.if_it_drops(Stamp::before_ms(since)).await?
+                let since = u64::try_from(since).unwrap_or(u64::MAX);
+                if since > now_unix_ms() {
+                    // A floor in the future would take what is yet to be written, and one at this moment would leave what
+                    // a clock that is a little ahead has stamped: all goes that is there.
+                    self.before_the_last(0).await?
+                } else {
+                    self.if_it_drops(Stamp::before_ms(since)).await?
+                }
             }
         };
         let outcome = match up_to {
