@@ -86,8 +86,9 @@ import kadmap
 
 dht = kadmap.DHT("127.0.0.1", 0)
 watch = dht.watch("colour", initial=False)
-print("waiting")
 try:
+    # From here on it may be interrupted.
+    print("waiting")
     next(watch)
 except KeyboardInterrupt:
     dht["colour"] = "red"
