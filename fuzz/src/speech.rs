@@ -35,7 +35,8 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
         9 => {
             let ranges = ranges(source);
             let joins = (source.byte() % 2 == 0).then_some(true);
-            Request::Compare(Compare { ranges, hash: size(source), joins })
+            let shared = (source.byte() % 2 == 0).then_some(true);
+            Request::Compare(Compare { ranges, hash: size(source), joins, shared })
         }
         10 => Request::Items(items(source)),
         11 => {
@@ -134,7 +135,8 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
         11 => Response::Unsupported(Empty {}),
         13 => {
             let member_ms = (source.byte() % 2 == 0).then(|| size(source));
-            Response::Sums(Sums { hashes: source.name(), member_ms })
+            let foreign = (source.byte() % 2 == 0).then(|| source.name());
+            Response::Sums(Sums { hashes: source.name(), member_ms, foreign })
         }
         14 => Response::Page(page(source)),
         15 => Response::PageSummary(page(source).summary()),

@@ -63,7 +63,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 Response::Refused(Refusal::Starting)
             }
             Request::Recall(recall) => self.serve_recall(now, recall),
-            Request::Compare(compare) => self.serve_compare(now, &compare),
+            Request::Compare(compare) => self.serve_compare(now, &from.id, &compare),
             Request::Divide(divide) => self.serve_divide(from, &divide),
             Request::Fetch(fetch) => self.serve_fetch(from, &fetch),
             Request::Copies(copies) => match self.take_copies(now, &from.id, copies) {

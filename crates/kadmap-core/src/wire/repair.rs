@@ -20,6 +20,9 @@ pub struct Compare {
     /// Set by a node that learns what belongs to it, and wants to be told how long the other has been there.
     #[n(2)]
     pub joins: Option<bool>,
+    /// Set where only what belongs to the answering node is to be compared, or with `joins` to the asking one.
+    #[n(3)]
+    pub shared: Option<bool>,
 }
 
 /// What a node holds in the ranges of a comparison.
@@ -32,6 +35,10 @@ pub struct Sums {
     /// For how long the answering node knows what became of its records, in milliseconds; only for who joins.
     #[n(1)]
     pub member_ms: Option<u64>,
+    /// One bit for each range, most significant first: set where it is to be left alone, as the answering node knows enough
+    /// others that are closer to all of its keys. Absent where none is, and unless `shared` was set.
+    #[cbor(n(2), with = "crate::record::cbor_bytes::option", has_nil)]
+    pub foreign: Option<Bytes>,
 }
 
 /// Asks for the parts of ranges that differ.

@@ -9,6 +9,7 @@
 //!
 //! Differs from the paper: no record is republished by the clock.
 
+mod belonging;
 mod misplaced;
 mod neighbours;
 mod outbox;
@@ -47,12 +48,22 @@ const INDEXED_PER_TURN: usize = 512;
 /// enough for most to be done, as what they learn need not be sent.
 const BUSY_WAIT: Duration = Duration::from_secs(3);
 
+/// Which of the ranges of a comparison the other is to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// What belongs to it, as far as it knows.
+    Shared,
+    /// All of them: it may not know yet whose place it takes.
+    All,
+}
+
 /// Ranges that wait to be compared with a holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Task {
     /// In path order.
     ranges: Vec<Prefix>,
     not_before: Instant,
+    reach: Reach,
 }
 
 /// One node's part in keeping replicas equal.
@@ -163,7 +174,7 @@ impl<A: Address> Repair<A> {
         let arrived = std::mem::take(&mut env.arrived);
         let departed = departed_for(env, now.instant, Duration::ZERO);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
-        self.add(neighbours.handovers(env), now.instant);
+        self.add(neighbours.handovers(env), now.instant, Reach::All);
         env.misplaced.hurry(now.instant);
         self.run(env, now);
     }
@@ -175,7 +186,7 @@ impl<A: Address> Repair<A> {
         let arrived = std::mem::take(&mut env.arrived);
         let departed = departed_for(env, now.instant, Duration::ZERO);
         let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
-        self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
+        self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant, Reach::All);
         env.misplaced.hurry(now.instant);
         self.run(env, now);
     }
@@ -227,8 +238,9 @@ impl<A: Address> Repair<A> {
                 sync.let_go(&signal.from.id);
                 return self.go_on_syncing(env, now);
             }
+            let reach = session.reach();
             let ranges = session.into_ranges();
-            return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT);
+            return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT, reach);
         }
         if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
             env.attendance.told(sums.member_ms);
@@ -262,7 +274,7 @@ impl<A: Address> Repair<A> {
             env.attendance.inherit(now, read_quorum(env));
         }
         if let Some(next) = self.sync.as_mut().and_then(|sync| sync.next(env, now.instant)) {
-            self.add([next], now.instant);
+            self.add([next], now.instant, Reach::Shared);
         }
     }
 
@@ -284,14 +296,15 @@ impl<A: Address> Repair<A> {
                     Some(now.instant + env.jitter((least, most.saturating_sub(least).max(least))));
             }
             let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
-            self.add(neighbours.handovers(env), now.instant);
+            let reach = if departed.is_empty() { Reach::Shared } else { Reach::All };
+            self.add(neighbours.handovers(env), now.instant, reach);
         }
         if self.round_at.take_if(is_due).is_some() {
             self.round_at = Some(now.instant + round_wait(env));
             env.counters.repair_rounds += 1;
             let neighbours = Neighbours::of_round(env);
             self.begin_round_of_strays(env, &neighbours);
-            self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant);
+            self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant, Reach::Shared);
         }
     }
 
@@ -303,9 +316,15 @@ impl<A: Address> Repair<A> {
         strays.begin_round(env.store.tree(), neighbours.own(), neighbours.foreign());
     }
 
-    fn add(&mut self, tasks: impl IntoIterator<Item = (Contact<A>, Vec<Prefix>)>, not_before: Instant) {
+    fn add(
+        &mut self,
+        tasks: impl IntoIterator<Item = (Contact<A>, Vec<Prefix>)>,
+        not_before: Instant,
+        reach: Reach,
+    ) {
         for (contact, ranges) in tasks {
-            let task = self.tasks.entry(contact).or_insert(Task { ranges: Vec::new(), not_before });
+            let task = self.tasks.entry(contact).or_insert(Task { ranges: Vec::new(), not_before, reach });
+            task.reach = task.reach.max(reach);
             task.ranges.extend(ranges);
             task.ranges.sort_unstable();
             task.ranges = joined(std::mem::take(&mut task.ranges));
@@ -325,7 +344,7 @@ impl<A: Address> Repair<A> {
                 let rest = task.ranges.split_off(RANGES_PER_SESSION_MAX);
                 self.tasks.insert(contact, Task { ranges: rest, ..task });
             }
-            let (session, request) = Session::start(env, contact, task.ranges);
+            let (session, request) = Session::start(env, contact, task.ranges, task.reach);
             env.counters.repair_comparisons += 1;
             let id = env.request(now, contact, request, Owner::Repair);
             self.sessions.insert(id, session);

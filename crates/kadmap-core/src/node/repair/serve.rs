@@ -19,7 +19,7 @@ const LEAVES_LOOKED_AT_MAX: usize = 1_024;
 
 impl<S: RecordStore, A: Address> Env<S, A> {
     /// Tells the hashes of some ranges, unless they are all as the asking node has them.
-    pub(in super::super) fn serve_compare(&self, now: Now, compare: &Compare) -> Response<A> {
+    pub(in super::super) fn serve_compare(&self, now: Now, from: &NodeId, compare: &Compare) -> Response<A> {
         // Whoever is being told what belongs to it is not told by two at once.
         if self.is_syncing || !self.store.is_indexed() {
             return Response::Refused(Refusal::Starting);
@@ -29,10 +29,14 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let all = hashes.iter().fold(0, |all, hash| all ^ hash);
         let member_ms = compare.joins.and_then(|_| self.attendance.member_ms(now.instant));
         if all == compare.hash {
-            return Response::Sums(Sums { hashes: Default::default(), member_ms });
+            return Response::Sums(Sums { hashes: Default::default(), member_ms, foreign: None });
         }
         let hashes: Vec<u8> = hashes.into_iter().flat_map(u64::to_be_bytes).collect();
-        Response::Sums(Sums { hashes: hashes.into(), member_ms })
+        // Who joins asks what belongs to it, others what belongs to this node.
+        let holder = if compare.joins == Some(true) { from } else { &self.own };
+        let foreign = compare.shared.map(|_| self.foreign(&compare.ranges.0, holder)).unwrap_or_default();
+        let foreign = foreign.contains(&true).then(|| write_flags(&foreign).into());
+        Response::Sums(Sums { hashes: hashes.into(), member_ms, foreign })
     }
 
     /// Tells the parts of some ranges, and sends what is known to be all that the other lacks there.

@@ -3,6 +3,7 @@
 use rand_core::Rng;
 
 use super::super::env::Env;
+use super::Reach;
 use super::rival::{Rival, flag};
 use super::wish::Wish;
 use crate::ranges::{Leaf, PART_RECORDS_MAX, PATH_BITS, PREFIXES_MAX, Prefix, PrefixList, RangeTree, Sum};
@@ -41,6 +42,7 @@ struct Open {
 pub(super) struct Session<A> {
     partner: Contact<A>,
     ranges: Vec<Prefix>,
+    reach: Reach,
     rotation: u8,
     /// Ranges that differ and were not asked about yet.
     open: Vec<Open>,
@@ -55,21 +57,30 @@ pub(super) struct Session<A> {
     awaited: u64,
     /// Ranges in which both hold the same.
     even: Vec<Prefix>,
+    /// Ranges that the other says to leave alone.
+    foreign: Vec<Prefix>,
 }
 
 impl<A: Address> Session<A> {
     /// Begins a comparison of some ranges; tells the first request.
-    pub(super) fn start<S>(env: &mut Env<S, A>, partner: Contact<A>, ranges: Vec<Prefix>) -> (Self, Request) {
+    pub(super) fn start<S>(
+        env: &mut Env<S, A>,
+        partner: Contact<A>,
+        ranges: Vec<Prefix>,
+        reach: Reach,
+    ) -> (Self, Request) {
         let tree = env.store.tree();
         let hash = ranges.iter().fold(0, |hash, range| hash ^ tree.sum(range).hash);
         let joins = env.is_syncing.then_some(true);
-        let request = Request::Compare(Compare { ranges: PrefixList(ranges.clone()), hash, joins });
+        let shared = (reach == Reach::Shared).then_some(true);
+        let request = Request::Compare(Compare { ranges: PrefixList(ranges.clone()), hash, joins, shared });
         let rotation = (env.rng.next_u64() % u64::from(ROTATIONS)) as u8;
         let (open, asked, wanted, held_back) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         (
             Self {
                 partner,
                 ranges,
+                reach,
                 rotation,
                 open,
                 asked,
@@ -78,6 +89,7 @@ impl<A: Address> Session<A> {
                 lacked: false,
                 awaited: 0,
                 even: Vec::new(),
+                foreign: Vec::new(),
             },
             request,
         )
@@ -101,6 +113,16 @@ impl<A: Address> Session<A> {
     /// The ranges in which the first look has found no difference.
     pub(super) fn even(&self) -> &[Prefix] {
         &self.even
+    }
+
+    /// The ranges that the other says to leave alone.
+    pub(super) fn foreign(&self) -> &[Prefix] {
+        &self.foreign
+    }
+
+    /// Which of it the other was to look at.
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// What was to be compared.
@@ -152,7 +174,11 @@ impl<A: Address> Session<A> {
         if hashes.is_empty() {
             self.even.clone_from(&self.ranges);
         }
-        for (range, hash) in self.ranges.clone().into_iter().zip(hashes) {
+        for (at, (range, hash)) in self.ranges.clone().into_iter().zip(hashes).enumerate() {
+            if flag(sums.foreign.as_deref().unwrap_or_default(), at) {
+                self.foreign.push(range);
+                continue;
+            }
             let theirs = u64::from_be_bytes(*hash);
             let own = env.store.tree().sum(&range);
             if theirs == own.hash {

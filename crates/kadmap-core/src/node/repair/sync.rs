@@ -156,6 +156,7 @@ impl<A: Address> Sync<A> {
         if self.holders.get(usize::from(current)).is_none_or(|holder| holder.contact.id != id) {
             return;
         }
+        self.disclaim(session.foreign());
         if session.lacked() {
             let (copies, until) = (session.awaited_copies(), now + COPIES_WAIT);
             env.awaited = Some(Awaited { from: id, copies, until });
@@ -164,6 +165,17 @@ impl<A: Address> Sync<A> {
         }
         self.current = None;
         self.end(current, true);
+    }
+
+    /// Has nothing to do with ranges any more that somebody knows to belong to others: that the next one may not know it
+    /// yet is no reason to learn what is in them.
+    fn disclaim(&mut self, foreign: &[Prefix]) {
+        for share in self.shares.iter_mut().filter(|share| foreign.contains(&share.range)) {
+            if share.is_open() {
+                share.holders.iter().for_each(|holder| self.holders[usize::from(*holder)].open -= 1);
+            }
+            share.missing = 0;
+        }
     }
 
     /// Takes note that a holder has nothing to tell, as it is a newcomer itself or does not answer.
