@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand_core::Rng;
 
-use crate::ranges::{Member, Prefix, Region, regions};
+use crate::ranges::{Leaf, Member, Prefix, Region, joined, regions};
 use crate::{Address, Contact, NodeId};
 
 use super::super::env::Env;
@@ -12,6 +12,11 @@ use super::super::env::Env;
 /// With how many other holders each range is compared in a round: with two, what one of twenty replicas knows is
 /// known to all within three rounds.
 pub(super) const PARTNERS_PER_RANGE: usize = 2;
+/// Records that belong to others and are compared in one round at most: some hundred kilobytes with each partner.
+const STRAYS_PER_ROUND_MAX: usize = 16_384;
+/// Bits by which the range around a record that belongs to others is narrower than it takes to tell this node's own records
+/// apart: the others have nothing else there, then, and nothing is learnt of what they have besides.
+const STRAY_MARGIN_BITS: u32 = 24;
 /// This node's position among the members.
 const OWN: usize = 0;
 
@@ -23,6 +28,8 @@ pub(super) struct Neighbours<A> {
     /// By the members' positions; `None` where nobody can be asked: this node, and nodes that departed.
     contacts: Vec<Option<Contact<A>>>,
     regions: Vec<Region>,
+    /// For regions of others, by their positions: where in them this node holds anything.
+    strays: BTreeMap<usize, Vec<Prefix>>,
     leaving: bool,
 }
 
@@ -56,7 +63,7 @@ impl<A: Address> Neighbours<A> {
         let tree = env.store.tree();
         let holds = |range: &Prefix| tree.sum(range).records > 0;
         let regions = regions(&members, env.config.replication, Some(OWN), holds);
-        Self { contacts, regions, leaving }
+        Self { contacts, regions, strays: BTreeMap::new(), leaving }
     }
 
     /// What is held together with whom as things are; nothing where nobody would have anything to compare.
@@ -66,13 +73,35 @@ impl<A: Address> Neighbours<A> {
     }
 
     /// As [`of_now`](Self::of_now), and besides what is held here and belongs to others.
-    pub(super) fn of_round<S>(env: &Env<S, A>) -> Self {
+    pub(super) fn of_round<S>(env: &mut Env<S, A>) -> Self {
         let mut now = Self::of_now(env);
+        let turn = env.rng.next_u64() as usize;
         let tree = env.store.tree();
         let members = now.members(env);
         let all = regions(&members, env.config.replication, None, |range| tree.sum(range).records > 0);
-        now.regions.extend(all.into_iter().filter(|region| !region.now.contains(&OWN)));
+        let mut foreign: Vec<_> = all.into_iter().filter(|region| !region.now.contains(&OWN)).collect();
+        // Where there is more than a round takes, another part comes first each time.
+        let first = turn.checked_rem(foreign.len()).unwrap_or(0);
+        foreign.rotate_left(first);
+        let bits = tree.sum(&Prefix::ALL).records.max(1).ilog2() + STRAY_MARGIN_BITS;
+        let mut room = STRAYS_PER_ROUND_MAX;
+        for region in foreign {
+            let leaves = tree.leaves(&region.range, room);
+            let around = |leaf: &Leaf| Prefix::new(leaf.path(), region.range.bits().max(bits as u8));
+            let strays: Vec<_> = joined(leaves.iter().map(around));
+            room -= leaves.len();
+            if !strays.is_empty() {
+                now.strays.insert(now.regions.len(), strays);
+                now.regions.push(region);
+            }
+        }
         now
+    }
+
+    /// What of a region is to be compared.
+    fn ranges_of(&self, position: usize) -> &[Prefix] {
+        let all = std::slice::from_ref(&self.regions[position].range);
+        self.strays.get(&position).map_or(all, |strays| &strays[..])
     }
 
     /// The ranges of this node.
@@ -80,17 +109,17 @@ impl<A: Address> Neighbours<A> {
         self.regions.iter().filter(|region| region.now.contains(&OWN)).map(|region| region.range)
     }
 
-    /// The ranges of others, and how many they belong to.
-    pub(super) fn foreign(&self) -> impl Iterator<Item = (Prefix, usize)> {
-        let foreign = self.regions.iter().filter(|region| !region.now.contains(&OWN));
-        foreign.map(|region| (region.range, region.now.len()))
+    /// The ranges of others, where in them this node holds anything, and how many they belong to.
+    pub(super) fn foreign(&self) -> impl Iterator<Item = (Prefix, &[Prefix], usize)> {
+        let region = |position: &usize| &self.regions[*position];
+        self.strays.iter().map(move |(at, strays)| (region(at).range, &strays[..], region(at).now.len()))
     }
 
     /// What belongs to this node and others, whether it has it or not.
     pub(super) fn of_all<S>(env: &Env<S, A>, wanted: impl Fn(&Prefix) -> bool) -> Self {
         let mut contacts = vec![None];
         contacts.extend(env.table.iter().map(Some));
-        let mut all = Self { contacts, regions: Vec::new(), leaving: false };
+        let mut all = Self { contacts, regions: Vec::new(), strays: BTreeMap::new(), leaving: false };
         all.regions = regions(&all.members(env), env.config.replication, Some(OWN), wanted);
         all
     }
@@ -161,10 +190,10 @@ impl<A: Address> Neighbours<A> {
             }
         }
         let mut tasks: BTreeMap<_, Vec<Prefix>> = BTreeMap::new();
-        for region in &self.regions {
+        for (position, region) in self.regions.iter().enumerate() {
             for holder in stayed(region).filter(|holder| chosen.contains(holder)) {
                 if let Some(contact) = self.contacts[holder] {
-                    tasks.entry(contact).or_default().push(region.range);
+                    tasks.entry(contact).or_default().extend(self.ranges_of(position));
                 }
             }
         }

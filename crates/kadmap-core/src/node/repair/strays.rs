@@ -4,7 +4,7 @@
 //! would only ever grow. So they are compared in each round with two of those to whom they belong, and dropped once
 //! these hold the same; not in the first round, for there may be nodes that do not yet know who has come.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::super::env::Env;
 use super::neighbours::PARTNERS_PER_RANGE;
@@ -12,16 +12,16 @@ use crate::ranges::{Prefix, RangeTree, joined};
 use crate::store::RecordStore;
 use crate::{Address, NodeId};
 
-/// Records dropped in one turn: a turn stays around a millisecond.
+/// Ranges of mostly one record dropped in one turn: a turn stays around a millisecond.
 const DROPPED_PER_TURN: usize = 128;
 
-/// A range of which this node holds something that belongs to others.
+/// A range in which this node holds something that belongs to others, and mostly nothing but one record.
 #[derive(Debug)]
 struct Stray {
     /// The hash of what is held there.
     hash: u64,
     /// Those to whom it belongs and who hold the same.
-    even: BTreeSet<NodeId>,
+    even: Vec<NodeId>,
     /// How many of them are wanted.
     wanted: usize,
 }
@@ -32,45 +32,50 @@ pub(super) struct Strays {
     ranges: BTreeMap<Prefix, Stray>,
     /// What belonged to this node in the round before.
     own_before: Vec<Prefix>,
-    /// Ranges that are being dropped, and the hash of what is left.
+    /// Ranges that are being dropped, and the hash of what is there.
     dropping: Vec<(Prefix, u64)>,
 }
 
 impl Strays {
-    /// Begins a round in which these ranges are this node's, and those belong to so many others.
-    pub(super) fn begin_round(
+    /// Begins a round in which these ranges are this node's, and in each of those something is held that belongs to so many
+    /// others.
+    pub(super) fn begin_round<'a>(
         &mut self,
         tree: &RangeTree,
         own: impl Iterator<Item = Prefix>,
-        foreign: impl Iterator<Item = (Prefix, usize)>,
+        foreign: impl Iterator<Item = (Prefix, &'a [Prefix], usize)>,
     ) {
         let own: Vec<_> = joined(own);
         let own_before = std::mem::replace(&mut self.own_before, own);
         let is_settled = |range: &Prefix| {
             !own_before.iter().any(|own| own.covers(range) || range.covers(own)) && !own_before.is_empty()
         };
-        let stray = |(range, holders): (Prefix, usize)| {
-            let hash = tree.sum(&range).hash;
-            (range, Stray { hash, even: BTreeSet::new(), wanted: holders.min(PARTNERS_PER_RANGE) })
-        };
-        self.ranges = foreign.filter(|(range, _)| is_settled(range)).map(stray).collect();
+        self.ranges.clear();
+        for (_, strays, holders) in foreign.filter(|(range, ..)| is_settled(range)) {
+            let wanted = holders.min(PARTNERS_PER_RANGE);
+            let stray = |range: &Prefix| Stray { hash: tree.sum(range).hash, even: Vec::new(), wanted };
+            self.ranges.extend(strays.iter().map(|range| (*range, stray(range))));
+        }
     }
 
-    /// Takes note that a holder has the same as this node in some ranges.
+    /// Takes note that a holder has the same as this node in some ranges, told in path order.
     pub(super) fn confirm(&mut self, tree: &RangeTree, even: &[Prefix], holder: NodeId) {
         if self.ranges.is_empty() {
             return;
         }
         let dropping = &mut self.dropping;
         self.ranges.retain(|range, stray| {
-            if !even.iter().any(|even| even.covers(range)) {
+            let before = even.partition_point(|even| even.first() <= range.first());
+            if !even[..before].last().is_some_and(|even| even.covers(range)) {
                 return true;
             }
             if tree.sum(range).hash != stray.hash {
                 // Something was written there meanwhile: the next round will see.
                 return false;
             }
-            stray.even.insert(holder);
+            if !stray.even.contains(&holder) {
+                stray.even.push(holder);
+            }
             let is_safe = stray.even.len() >= stray.wanted;
             if is_safe {
                 dropping.push((*range, stray.hash));
@@ -86,20 +91,19 @@ impl Strays {
 
     /// Drops some of what others are known to hold.
     pub(super) fn drop_some<S: RecordStore, A: Address>(&mut self, env: &mut Env<S, A>) {
-        let Some((range, hash)) = self.dropping.pop() else { return };
-        if env.store.tree().sum(&range).hash != hash {
-            return;
-        }
-        // A store that fails has reported itself; the next round tries again.
-        let Ok(page) = env.store.heads_in(&range, None, DROPPED_PER_TURN) else { return };
-        for (id, _) in &page {
-            if env.store.forget(id).is_err() {
-                return;
+        let last = self.dropping.len().saturating_sub(DROPPED_PER_TURN);
+        for (range, hash) in self.dropping.split_off(last) {
+            if env.store.tree().sum(&range).hash != hash {
+                continue;
             }
-            env.counters.strays_dropped += 1;
-        }
-        if page.len() == DROPPED_PER_TURN {
-            self.dropping.push((range, env.store.tree().sum(&range).hash));
+            // A store that fails has reported itself; the next round tries again.
+            let Ok(page) = env.store.heads_in(&range, None, usize::MAX) else { return };
+            for (id, _) in page {
+                if env.store.forget(&id).is_err() {
+                    return;
+                }
+                env.counters.strays_dropped += 1;
+            }
         }
     }
 }
@@ -139,7 +143,7 @@ mod tests {
         let (own, foreign) = halves();
         let mut strays = Strays::default();
         for _ in 0..rounds {
-            strays.begin_round(store.tree(), [own].into_iter(), [(foreign, 20)].into_iter());
+            strays.begin_round(store.tree(), [own].into_iter(), [(foreign, &[foreign][..], 20)].into_iter());
         }
         strays
     }
