@@ -63,7 +63,7 @@ use pages::PageRead;
 use peers::Peers;
 use read::Read;
 use repair::{Misplaced, Outbox, Repair};
-use requests::{Overdue, Owner, Requests, without_attempt};
+use requests::{Overdue, Owner, Requests, Waits, without_attempt};
 use scan::Scan;
 use serve::MessageHead;
 use signal::{Signal, SignalKind};
@@ -75,6 +75,10 @@ use watchers::Watchers;
 use watches::Watches;
 use write::Write;
 
+/// How many times what it should take at most a large answer that was announced may take, and how long at least, before
+/// another node is asked as well: its transfer may have broken off.
+const LARGE_SLOW_FACTOR: u32 = 4;
+const LARGE_SLOW_MIN: Duration = Duration::from_millis(200);
 /// Actions for which a node with operations under way keeps room between bursts: as many as a quorum is.
 const ACTIONS_KEPT_ROOM_FOR: usize = 32;
 /// And one without, which answers now and then.
@@ -549,8 +553,11 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     fn wait_for_large_answer(&mut self, now: Now, from: &NodeId, wire_id: RequestId, bytes: u64) {
         let id = without_attempt(wire_id);
         let bytes = bytes.min(self.env.config.limits.record_bytes_max);
-        let more = self.env.transfer_time(bytes) + self.env.config.timeouts.timeout_cap;
-        let Some(owner) = self.env.requests.extend(now.instant, id, from, more) else { return };
+        let transfer = self.env.transfer_time(bytes);
+        let more = transfer + self.env.config.timeouts.timeout_cap;
+        let slow_after = LARGE_SLOW_MIN.max(LARGE_SLOW_FACTOR * transfer);
+        let waits = Waits { slow_after, lost_after: more };
+        let Some(owner) = self.env.requests.extend(now.instant, id, from, waits) else { return };
         if let Owner::Operation(operation) = owner
             && self.operations.contains_key(&operation)
         {

@@ -204,20 +204,20 @@ impl<A: Address> Requests<A> {
         }
     }
 
-    /// Grants a request more time, because its answer is known to be on its way; tells whose it is, unless it was not
-    /// asked of that node.
+    /// Grants a request other waits from now on, because its answer is known to be on its way; tells whose it is, unless it
+    /// was not asked of that node.
     pub(super) fn extend(
         &mut self,
         now: Instant,
         id: RequestId,
         from: &NodeId,
-        more: Duration,
+        waits: Waits,
     ) -> Option<Owner> {
         let request = self.in_flight.get_mut(&id).filter(|request| request.to.id == *from)?;
-        request.deadline = request.deadline.max(now + more);
-        request.slow = true;
-        let (deadline, owner) = (request.deadline, request.owner);
-        self.set_timer(id, deadline);
+        request.deadline = request.deadline.max(now + waits.lost_after);
+        request.slow = false;
+        let (timer, owner) = (request.deadline.min(now + waits.slow_after), request.owner);
+        self.set_timer(id, timer);
         Some(owner)
     }
 
@@ -360,8 +360,11 @@ mod tests {
     fn an_answer_on_its_way_is_waited_for() {
         let mut requests = Requests::default();
         let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
-        requests.extend(at(1), id, &contact(b"a").id, Duration::from_secs(1));
-        assert_eq!(requests.pop_overdue(at(500)), None);
+        let waits = Waits { slow_after: Duration::from_millis(200), lost_after: Duration::from_secs(1) };
+        requests.extend(at(1), id, &contact(b"a").id, waits);
+        assert_eq!(requests.pop_overdue(at(200)), None);
+        assert_eq!(requests.pop_overdue(at(201)), Some((id, Overdue::Slow)));
+        assert_eq!(requests.pop_overdue(at(1_000)), None);
         assert_eq!(requests.pop_overdue(at(1_001)), Some((id, Overdue::Lost)));
     }
 }

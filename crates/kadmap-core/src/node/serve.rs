@@ -36,6 +36,8 @@ pub(super) struct MessageHead {
 /// A delta that entered the store.
 pub(super) struct Stored {
     pub(super) body: StoredBody,
+    /// Whether it was news.
+    pub(super) changed: bool,
     /// What the acknowledgement has to wait for.
     pub(super) ticket: Option<Ticket>,
 }
@@ -50,8 +52,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::FindNode(find) => self.serve_find_node(&find, &from.id),
             Request::Get(get) => self.serve_get(now, get, from.id, id),
             Request::Put(put) => match self.store_put(now, put) {
-                Ok(Stored { body, ticket: None }) => Response::Stored(body),
-                Ok(Stored { body, ticket: Some(ticket) }) => {
+                Ok(Stored { body, ticket: None, .. }) => Response::Stored(body),
+                Ok(Stored { body, ticket: Some(ticket), .. }) => {
                     let response = Response::Stored(body);
                     let reply = AfterFlush::Reply { to: from.id, id, response };
                     self.after_flush.push_back((ticket, reply));
@@ -133,7 +135,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
                 let Head { version, bytes, .. } = merged.head;
                 let bytes_max = self.config.limits.record_bytes_max;
                 let body = StoredBody { version, bytes: Some(bytes), bytes_max: Some(bytes_max) };
-                Ok(Stored { body, ticket: merged.ticket })
+                Ok(Stored { body, changed: merged.changed, ticket: merged.ticket })
             }
             Err(error) => Err(self.storage_failed(&id, error)),
         }

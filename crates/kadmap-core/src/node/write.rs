@@ -252,8 +252,8 @@ impl<A: Address> Write<A> {
 
     fn store_here<S: RecordStore>(&self, env: &mut Env<S, A>, now: Now, put: Put) -> State<Answer> {
         match env.store_put(now, put) {
-            Ok(Stored { body, ticket: None }) => State::Done(Ok(body)),
-            Ok(Stored { body: stored, ticket: Some(ticket) }) => {
+            Ok(Stored { body, ticket: None, .. }) => State::Done(Ok(body)),
+            Ok(Stored { body: stored, ticket: Some(ticket), .. }) => {
                 let request: RequestId = self.restamps;
                 let after = AfterFlush::Own { operation: self.id, request, stored };
                 env.after_flush.push_back((ticket, after));

@@ -130,7 +130,7 @@ pub struct RecordCopy {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Copied {
-    /// How many of them are held now; the others were refused, and the next comparison finds them again.
+    /// How many of them were news. The others were there already, or were refused, and the next comparison finds them again.
     #[n(0)]
     pub stored: u64,
 }

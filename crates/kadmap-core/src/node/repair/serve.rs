@@ -86,8 +86,8 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         for RecordCopy { key, name, delta } in copies.records {
             let put = Put { key, name, mode: PutMode::Replicate, delta, if_newest: None };
             // What is refused is found again by the next comparison, and counted by the store.
-            let Ok(Stored { ticket, .. }) = self.store_put(now, put) else { continue };
-            stored += 1;
+            let Ok(Stored { changed, ticket, .. }) = self.store_put(now, put) else { continue };
+            stored += u64::from(changed);
             last = last.max(ticket);
         }
         (Response::Copied(Copied { stored }), last)
