@@ -65,7 +65,7 @@ fn an_hour_of_partition() {
 #[test]
 #[ignore = "takes minutes"]
 fn a_swarm_grows_to_ten_thousand_in_ten_minutes() {
-    holds("mass-join", 10_000, 1_000, 600);
+    holds("mass-join", 10_000, 20_000, 600);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_narrow_connection_makes_nobody_give_up_its_node() {
 
 #[test]
 fn values_stay_readable_while_a_swarm_grows_tenfold() {
-    holds(&run("mass-join", 200, 50, 60));
+    holds(&run("mass-join", 200, 400, 60));
 }
 
 #[test]
