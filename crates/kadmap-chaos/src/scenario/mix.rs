@@ -24,6 +24,10 @@ pub(super) struct Mix {
     pub(super) values: Arc<[String]>,
     /// Appended to and read.
     pub(super) lists: Arc<[String]>,
+    /// How many of the lists are appended to and read at a time.
+    lists_at_a_time: usize,
+    /// Steps of a client after which the first of these is left and the next one joins them; `None`: never.
+    steps_per_list: Option<usize>,
     /// Put before, deleted by some client and never put again.
     pub(super) mortals: Arc<[String]>,
     /// Time between the calls of two operations of one client, unless the first takes longer.
@@ -35,13 +39,31 @@ pub(super) struct Mix {
 impl Mix {
     /// So many keys of values, a tenth of that in lists, and as many that are deleted.
     pub(super) fn new(keys: usize, pace: Duration, seed: u64) -> Self {
+        let lists = keys.div_ceil(VALUES_PER_LIST);
         Self {
             values: key_names("value", keys).into(),
-            lists: key_names("list", keys.div_ceil(VALUES_PER_LIST)).into(),
+            lists: key_names("list", lists).into(),
+            lists_at_a_time: lists,
+            steps_per_list: None,
             mortals: key_names("mortal", keys).into(),
             pace,
             seed,
         }
+    }
+
+    /// The same, but a list is left for a new one after each such time of a span, so that none grows without end.
+    pub(super) fn with_new_lists(mut self, every: Duration, span: Duration) -> Self {
+        let added = (span.as_secs_f64() / every.as_secs_f64()).ceil() as usize;
+        self.lists = key_names("list", self.lists_at_a_time + added).into();
+        self.steps_per_list = Some((every.as_secs_f64() / self.pace.as_secs_f64()).round().max(1.0) as usize);
+        self
+    }
+
+    /// One of the lists that are in use after so many steps.
+    fn list(&self, dice: &mut Dice, steps: usize) -> &str {
+        let left = self.steps_per_list.map_or(0, |per_list| steps / per_list);
+        let first = left.min(self.lists.len() - self.lists_at_a_time);
+        &self.lists[first + dice.below(self.lists_at_a_time)]
     }
 
     /// All keys.
@@ -62,14 +84,15 @@ impl Mix {
     pub(super) async fn work(self, client: Client, stop: StopFlag, share: usize, of: usize) {
         let mut dice = Dice::new(self.seed ^ u64::from(client.number));
         // Above every number that a preparation has used.
-        let mut sequence = (self.values.len() + self.mortals.len()) as u32;
+        let first = (self.values.len() + self.mortals.len()) as u32;
+        let mut sequence = first;
         let mut doomed: Vec<_> = self.mortals.iter().skip(share).step_by(of).collect();
         while !stop.is_set() {
             let next = tokio::time::Instant::now() + self.pace;
             sequence += 1;
             let number = item(client.number, sequence);
             let value = &self.values[dice.below(self.values.len())];
-            let list = &self.lists[dice.below(self.lists.len())];
+            let list = self.list(&mut dice, (sequence - first) as usize);
             match dice.below(STEPS) {
                 step if step < PUTS => {
                     client.put(value, number).await;

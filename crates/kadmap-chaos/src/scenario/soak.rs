@@ -1,5 +1,6 @@
 //! An hour of churn under load: memory and file descriptors stay, nothing is lost, deletions stay.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::mix::Mix;
@@ -7,9 +8,9 @@ use super::partition::prepare;
 use super::{Needs, Scenario, Sides, Size};
 use crate::error::ChaosError;
 use crate::history::Fault;
-use crate::load::begin;
+use crate::load::{Seat, begin, deal};
 use crate::machine::{open_files, resident_bytes};
-use crate::stage::{Stage, read_all};
+use crate::stage::{Stage, key_names, read_all};
 
 /// Clients under load.
 const CLIENTS: usize = 8;
@@ -19,6 +20,13 @@ const PACE: Duration = Duration::from_millis(40);
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long a node is frozen.
 const FREEZE: Duration = Duration::from_secs(3);
+/// After such a time a list is left for a new one: lists that grow would make nodes grow that send and take them whole.
+const NEW_LIST_EVERY: Duration = Duration::from_secs(2);
+/// Values put before that fill the page cache of each node, 16 MiB by default: while that fills, memory grows.
+const BALLAST: usize = 20_000;
+const BALLAST_BYTES: usize = 2_000;
+/// Operations that each client has on the way at a time while it puts these.
+const IN_FLIGHT: usize = 8;
 /// A span shorter than this says nothing of a slope: memory that a process has once needed it keeps.
 const SLOPE_SPAN_MIN: Duration = Duration::from_secs(20 * 60);
 /// The part of the span, at its beginning, that is not looked at: caches, tables and pools fill in it.
@@ -52,9 +60,10 @@ fn play(stage: &mut Stage) -> Result<(), ChaosError> {
     let (veterans, recruits) = nodes.split_at(nodes.len() / 2);
     let through: Vec<_> = (0..CLIENTS).map(|turn| veterans[turn % veterans.len()]).collect();
     let seats = stage.clients(&through, 1)?;
-    let mix = Mix::new(stage.plan.keys, PACE, stage.plan.seed);
+    let mix = Mix::new(stage.plan.keys, PACE, stage.plan.seed).with_new_lists(NEW_LIST_EVERY, stage.plan.span);
+    let ballast = put_ballast(stage, &seats)?;
     prepare(stage, &mix, &seats)?;
-    let keys = mix.keys();
+    let keys: Arc<[String]> = mix.keys().iter().chain(ballast.iter()).cloned().collect();
 
     stage.progress.begin("churn under load, in seconds", stage.plan.span.as_secs() as usize);
     let first = seats[0].client.number;
@@ -83,6 +92,21 @@ fn play(stage: &mut Stage) -> Result<(), ChaosError> {
     stage.judge_history();
     judge_samples(stage, &samples);
     Ok(())
+}
+
+/// Fills caches, so that what grows afterwards is none of them; nothing in a short run, which bounds no memory.
+fn put_ballast(stage: &mut Stage, seats: &[Seat]) -> Result<Arc<[String]>, ChaosError> {
+    let names: Arc<[String]> = key_names("ballast", if stage.plan.short { 0 } else { BALLAST }).into();
+    stage.progress.begin("putting what fills the caches", names.len());
+    let names_to_put = names.clone();
+    deal(seats, IN_FLIGHT, names.len(), move |client, number| {
+        let names = names_to_put.clone();
+        let client = client.with_value_bytes(BALLAST_BYTES);
+        async move {
+            client.put(&names[number], number as u64).await;
+        }
+    })?;
+    Ok(names)
 }
 
 fn blow(stage: &mut Stage, node: usize) -> Result<(), ChaosError> {
@@ -141,6 +165,9 @@ fn judge_samples(stage: &mut Stage, samples: &[Sample]) {
     let files = warm.iter().map(|sample| sample.open_files);
     let spread = files.clone().fold(0.0, f64::max) - files.fold(f64::INFINITY, f64::min);
     stage.figure("resident_mib_at_first", first.resident_bytes / 1024.0 / 1024.0);
+    if let Some(warmed_up) = warm.first() {
+        stage.figure("resident_mib_when_warm", warmed_up.resident_bytes / 1024.0 / 1024.0);
+    }
     stage.figure("resident_mib_at_last", last.resident_bytes / 1024.0 / 1024.0);
     stage.figure("open_files_at_last", last.open_files);
     if stage.plan.span < SLOPE_SPAN_MIN {
