@@ -355,7 +355,8 @@ fn a_swarm_that_grows_tenfold_copies_little_more_than_what_newcomers_must_hold()
     for _ in 0..100 {
         let newcomer = network.spawn(config.clone(), &[0]);
         nodes.push(newcomer);
-        let is_holder = |name: &&String| by_distance(&network, &nodes, name)[..REPLICATION].contains(&newcomer);
+        let is_holder =
+            |name: &&String| by_distance(&network, &nodes, name)[..REPLICATION].contains(&newcomer);
         needed += names.iter().filter(is_holder).count() as u64;
         network.run_for(Duration::from_secs(3));
     }

@@ -60,7 +60,8 @@ fn play(stage: &mut Stage) -> Result<(), ChaosError> {
     let (veterans, recruits) = nodes.split_at(nodes.len() / 2);
     let through: Vec<_> = (0..CLIENTS).map(|turn| veterans[turn % veterans.len()]).collect();
     let seats = stage.clients(&through, 1)?;
-    let mix = Mix::new(stage.plan.keys, PACE, stage.plan.seed).with_new_lists(NEW_LIST_EVERY, stage.plan.span);
+    let mix =
+        Mix::new(stage.plan.keys, PACE, stage.plan.seed).with_new_lists(NEW_LIST_EVERY, stage.plan.span);
     let ballast = put_ballast(stage, &seats)?;
     prepare(stage, &mix, &seats)?;
     let keys: Arc<[String]> = mix.keys().iter().chain(ballast.iter()).cloned().collect();

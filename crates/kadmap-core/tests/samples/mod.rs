@@ -78,7 +78,12 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("request_names_after", Request::Names(names(Some("colour".into())))),
         (
             "request_compare",
-            Request::Compare(Compare { ranges: ranges.clone(), hash: 0x0102_0304_0506_0708, joins: None, shared: Some(true) }),
+            Request::Compare(Compare {
+                ranges: ranges.clone(),
+                hash: 0x0102_0304_0506_0708,
+                joins: None,
+                shared: Some(true),
+            }),
         ),
         (
             "request_compare_joins",
@@ -155,9 +160,22 @@ fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response_names_empty", Response::Names(NamesPage { entries: Vec::new(), more: false, last: None })),
-        ("response_sums", Response::Sums(Sums { hashes: vec![7; 16].into(), member_ms: None, foreign: Some(vec![0x40].into()) })),
-        ("response_sums_equal", Response::Sums(Sums { hashes: Bytes::new(), member_ms: None, foreign: None })),
-        ("response_sums_since", Response::Sums(Sums { hashes: Bytes::new(), member_ms: Some(90_000_000), foreign: None })),
+        (
+            "response_sums",
+            Response::Sums(Sums {
+                hashes: vec![7; 16].into(),
+                member_ms: None,
+                foreign: Some(vec![0x40].into()),
+            }),
+        ),
+        (
+            "response_sums_equal",
+            Response::Sums(Sums { hashes: Bytes::new(), member_ms: None, foreign: None }),
+        ),
+        (
+            "response_sums_since",
+            Response::Sums(Sums { hashes: Bytes::new(), member_ms: Some(90_000_000), foreign: None }),
+        ),
         ("response_recalled", Response::Recalled(Recalled { versions: vec![version, Version::ABSENT] })),
         ("response_recalled_nothing", Response::Recalled(Recalled::default())),
         ("response_parts", Response::Parts(Parts { parts: vec![1, 8, 9, 255, 1, 2, 3, 4, 5, 6].into() })),
