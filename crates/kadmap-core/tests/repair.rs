@@ -252,6 +252,28 @@ fn a_cut_of_minutes_is_made_up_for_within_three_rounds() {
 }
 
 #[test]
+fn who_replaces_the_dead_holds_all_that_belongs_to_it_within_six_rounds() {
+    let repair_interval = Duration::from_secs(5);
+    let config = Config { repair_interval, ..Config::default() };
+    let mut network = swarm(24, 32, &config);
+    network.run_for(Duration::from_secs(40));
+    let names = fill(&mut network, 150);
+    let mut nodes: Vec<_> = (0..32).collect();
+    for round in 0..3 {
+        let (dead, alive): (Vec<usize>, Vec<usize>) =
+            nodes.iter().partition(|node| (*node / 2 + round) % 2 == 0);
+        dead.into_iter().for_each(|node| network.set_up(node, false));
+        network.run_for(Duration::from_secs(40));
+        nodes = alive;
+        while nodes.len() < 32 {
+            nodes.push(network.spawn(config.clone(), &[nodes[0]]));
+        }
+        network.run_for(6 * repair_interval);
+        assert_eq!(share_of_copies(&mut network, &nodes, &names), 1.0, "round {round}");
+    }
+}
+
+#[test]
 fn a_leaving_node_hands_everything_over_before_it_goes() {
     let config = Config { replication: 3, ..Config::default() };
     let mut network = swarm(16, 12, &config);

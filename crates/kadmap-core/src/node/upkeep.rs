@@ -7,6 +7,7 @@ use super::env::Env;
 use super::finder::Finder;
 use super::requests::{Owner, ProbeCause, next_id};
 use super::signal::Signal;
+use crate::config::Config;
 use crate::operation::{Event, OperationId};
 use crate::store::RecordStore;
 use crate::wire::{Ping, Request, RequestId};
@@ -191,7 +192,7 @@ impl Upkeep {
         self.stage = Stage::Joined;
         env.table.mark_filled();
         self.refresh_at = Some(now.instant + FIRST_REFRESH);
-        self.probe_at = Some(now.instant + env.config.probe_interval / 2);
+        self.probe_at = Some(now.instant + quiet_for(&env.config) / 2);
         env.events.push_back(Event::Joined { contacts: env.table.len() });
     }
 
@@ -273,7 +274,7 @@ impl Upkeep {
             return;
         }
         env.tidy_up(now);
-        let interval = env.config.probe_interval;
+        let interval = quiet_for(&env.config);
         // Half of the probes that may be out, as those of the silent take seconds and newcomers are not to wait for them.
         let room = (env.config.probes_in_flight_max / 2).saturating_sub(self.probing.len());
         for contact in env.table.probe_candidates(now.instant, interval, room) {
@@ -307,8 +308,7 @@ impl Upkeep {
             retry.tried += 1;
             let wait = match retry.tried {
                 tried if is_cut => {
-                    let most = env.config.probe_interval.min(env.config.repair_interval);
-                    let wait = (first * 2_u32.pow(tried.min(16))).min(most);
+                    let wait = (first * 2_u32.pow(tried.min(16))).min(quiet_for(&env.config));
                     env.jitter((wait / 2, wait * 3 / 2))
                 }
                 tried if tried < RETRIES_SOON => first * RETRY_GROWTH.pow(tried),
@@ -338,4 +338,10 @@ impl Upkeep {
             self.joined(env, now);
         }
     }
+}
+
+/// After how long without a word a contact is probed: where replicas are compared more often than that, nobody takes the
+/// dead for holders for longer than from one comparison to the next.
+fn quiet_for(config: &Config) -> Duration {
+    config.probe_interval.min(config.repair_interval)
 }

@@ -30,6 +30,8 @@ fn play(stage: &mut Stage<'_>) {
     stage.figure("joined_in_virtual_seconds", stage.sim.now().as_secs_f64());
     stage.figure("messages_per_join", sent.messages as f64 / joins);
     stage.figure("bytes_per_join", sent.bytes as f64 / joins);
+    let purposes = stage.sim.traffic().purposes.clone();
+    stage.traffic(&purposes, joins * stage.sim.now().as_secs_f64());
     let contacts: usize = nodes.iter().filter_map(|&node| Some(stage.sim.node(node)?.contacts().len())).sum();
     stage.figure("contacts_per_node", contacts as f64 / joins);
 
