@@ -3,7 +3,7 @@
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
     Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard,
-    Items, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode,
+    Items, KnownIds, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode,
     Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport, Stored, Summary, Sums, Want,
     Watch, Watching, WireContact,
 };
@@ -15,7 +15,12 @@ use crate::Source;
 pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
     match source.below(18) {
         0 => Request::Ping(Ping { payload: source.name() }),
-        1 => Request::FindNode(FindNode { target: source.key(), count: source.byte().into() }),
+        1 => {
+            let known = (source.byte() % 2 == 0).then(|| {
+                KnownIds::new(contacts.iter().map(|contact| contact.id), source.byte().into())
+            });
+            Request::FindNode(FindNode { target: source.key(), count: source.byte().into(), known })
+        }
         2 => {
             let want = source.one_of([Want::Record, Want::Summary]);
             Request::Get(Get { key: source.key(), name: source.name(), want })

@@ -32,19 +32,17 @@ pub struct Bound {
     pub limit: f64,
     /// Whether the bound was kept.
     pub held: bool,
-    /// Whether it is a bar for something that is still being built: then it is told when it is missed, and no more.
-    pub awaited: bool,
 }
 
 impl Bound {
     /// Something that must not be more than `limit`.
     pub fn at_most(what: &'static str, measured: f64, limit: f64) -> Self {
-        Self { what, measured, limit, held: measured <= limit, awaited: false }
+        Self { what, measured, limit, held: measured <= limit }
     }
 
     /// Something that must not be less than `limit`.
     pub fn at_least(what: &'static str, measured: f64, limit: f64) -> Self {
-        Self { what, measured, limit, held: measured >= limit, awaited: false }
+        Self { what, measured, limit, held: measured >= limit }
     }
 }
 
@@ -100,9 +98,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every bound was kept that is not merely awaited.
+    /// Whether every bound was kept.
     pub fn holds(&self) -> bool {
-        self.bounds.iter().all(|bound| bound.held || bound.awaited)
+        self.bounds.iter().all(|bound| bound.held)
     }
 
     /// A figure by name.

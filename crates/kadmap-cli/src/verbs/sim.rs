@@ -59,8 +59,7 @@ fn play(scenario: &Scenario, args: &SimArgs, output: &Output) -> Result<(), Fail
     let real_seconds = bar.finish().as_secs_f64();
     let timed = Timed { report: &report, real_seconds, held: report.holds() };
     output.result(&timed, |out| print(out, &timed))?;
-    let broken: Vec<_> =
-        report.bounds.iter().filter(|bound| !bound.held && !bound.awaited).map(|bound| bound.what).collect();
+    let broken: Vec<_> = report.bounds.iter().filter(|bound| !bound.held).map(|bound| bound.what).collect();
     if broken.is_empty() { Ok(()) } else { Err(Failure::Broken { what: broken.join(", ") }) }
 }
 
@@ -72,11 +71,7 @@ fn print(out: &mut dyn Write, timed: &Timed<'_>) -> io::Result<()> {
     }
     print_traffic(out, &timed.report.traffic)?;
     for bound in &timed.report.bounds {
-        let verdict = match bound {
-            bound if bound.held => "held  ",
-            bound if bound.awaited => "missed",
-            _ => "BROKEN",
-        };
+        let verdict = if bound.held { "held  " } else { "BROKEN" };
         writeln!(
             out,
             "  {verdict} {:<43} {} (bound {})",

@@ -154,6 +154,14 @@ impl<A: Address> Lookup<A> {
         able.min_by_key(|(_, path)| path.waiting).map(|(index, _)| index)
     }
 
+    /// The `count` closest of whom the path has heard that asks a contact: whoever is asked need not name them.
+    ///
+    /// Not those of which other paths have heard: one of them may have been misled, and never ask them.
+    pub fn heard_by_path_of(&self, contact: &Contact<A>, count: usize) -> impl Iterator<Item = NodeId> {
+        let path = self.asked.get(contact).map(|&hop| &self.paths[self.trace[hop].path]);
+        path.into_iter().flat_map(Path::ids).take(count)
+    }
+
     /// Takes in the answer of a node: the contacts it knows closest to the target, and the time it took.
     ///
     /// Considers the first `2 * want` contacts and of these not ourselves, nobody twice, and no port 0. An

@@ -85,6 +85,11 @@ impl<A: Address> Path<A> {
         }
     }
 
+    /// The ids of all candidates, closest first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = NodeId> {
+        self.shortlist.iter().map(|candidate| A::packed_id(&candidate.contact))
+    }
+
     /// The id of the closest candidate.
     pub(super) fn closest(&self) -> Option<NodeId> {
         self.shortlist.first().map(|candidate| A::packed_id(&candidate.contact))

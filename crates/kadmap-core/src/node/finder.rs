@@ -1,11 +1,13 @@
 //! A lookup under way: the pure state machine of `lookup`, fed with real answers.
 
+use rand_core::Rng;
+
 use super::env::Env;
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
 use crate::lookup::{Lookup, LookupConfig};
-use crate::wire::{FindNode, Request, Response, WireContact};
-use crate::{Address, Contact, Key, Now};
+use crate::wire::{FindNode, KnownIds, Request, Response, WireContact};
+use crate::{Address, Contact, Key, NodeId, Now};
 
 /// Candidates beyond the replicas, to stand in for those that do not answer.
 const SPARE_CANDIDATES: usize = 12;
@@ -13,13 +15,28 @@ const SPARE_CANDIDATES: usize = 12;
 /// Contacts asked for in one answer, as a multiple of what is wanted; most are told by several.
 const TOLD_PER_WANTED: usize = 2;
 
+/// What a search is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// The nodes closest to the place, who are to be relied on.
+    Closest,
+    /// Filling a routing table that holds hardly anybody yet.
+    Join,
+    /// Hearing of nodes that the routing table does not have; nobody waits for it.
+    News,
+}
+
 /// Finds the nodes closest to a place.
 pub(super) struct Finder<A: Address> {
     target: Key,
-    want: usize,
+    /// Contacts asked for in one answer.
+    told: u32,
+    /// Whom nobody has to name, whichever path asks.
+    spared: Box<[NodeId]>,
     lookup: Lookup<A>,
     /// The answer when the routing table already knows everyone near.
     known: Option<Vec<Contact<A>>>,
+    aim: Aim,
     /// Whether nodes that were silent lately are asked all the same: only when nobody else has answered.
     asks_silent: bool,
 }
@@ -31,26 +48,50 @@ impl<A: Address> Finder<A> {
         if env.table.knows_all_near(&target, want) {
             let known = env.table.closest(&target, want, |_| true);
             let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
-            return Self { target, want, lookup, known: Some(known), asks_silent: true };
+            let spared = Box::default();
+            let known = Some(known);
+            return Self { target, told: 0, spared, lookup, known, aim: Aim::Closest, asks_silent: true };
         }
-        Self::by_asking(env, now, target)
+        Self::by_asking(env, now, target, Aim::Closest)
     }
 
     /// Asks other nodes even when the routing table seems to know everyone.
-    pub(super) fn by_asking<S>(env: &mut Env<S, A>, now: Now, target: Key) -> Self {
-        Self::sampling(env, now, target, env.config.lookup(false).want)
+    pub(super) fn by_asking<S>(env: &mut Env<S, A>, now: Now, target: Key, aim: Aim) -> Self {
+        let config = env.config.lookup(false);
+        let told = TOLD_PER_WANTED * config.want;
+        Self::from_table(env, now, target, aim, config, told)
     }
 
-    /// As [`by_asking`](Self::by_asking), but content with the `want` closest: what they tell of is what is looked for.
-    pub(super) fn sampling<S>(env: &mut Env<S, A>, now: Now, target: Key, want: usize) -> Self {
-        let config = LookupConfig { want, ..env.config.lookup(false) };
+    /// Asks the `want` closest for what they tell of others there; nobody relies on what it finds. So one path will do:
+    /// whoever is told of has to prove itself.
+    pub(super) fn sampling<S>(env: &mut Env<S, A>, now: Now, target: Key, want: usize, aim: Aim) -> Self {
+        let config = LookupConfig { want, disjoint_paths: 1, ..env.config.lookup(false) };
+        let told = env.config.limits.contacts_per_answer_max;
+        let mut finder = Self::from_table(env, now, target, aim, config, told);
+        if aim == Aim::News {
+            let near = env.table.closest(&target, told, |_| true);
+            finder.spared = near.into_iter().map(|contact| contact.id).collect();
+        }
+        finder
+    }
+
+    fn from_table<S>(
+        env: &mut Env<S, A>,
+        now: Now,
+        target: Key,
+        aim: Aim,
+        config: LookupConfig,
+        told: usize,
+    ) -> Self {
         // Twice as many as wanted, as reserves for those that do not answer.
         let seeds = env.table.closest(&target, 2 * config.want, |_| true);
         if let Some(bucket) = env.table.bucket_index(&target) {
             env.table.touch(bucket, now.instant);
         }
+        let told = told.min(env.config.limits.contacts_per_answer_max) as u32;
         let lookup = Lookup::new(target, env.own, seeds, config);
-        Self { target, want, lookup, known: None, asks_silent: false }
+        let spared = Box::default();
+        Self { target, told, spared, lookup, known: None, aim, asks_silent: false }
     }
 
     /// Sends what is to be sent next.
@@ -58,11 +99,17 @@ impl<A: Address> Finder<A> {
         while self.known.is_none()
             && let Some(candidate) = self.next(env, now)
         {
-            let most = env.config.limits.contacts_per_answer_max;
-            let count = most.min(TOLD_PER_WANTED * self.want) as u32;
-            let request = Request::FindNode(FindNode { target: self.target, count });
+            let known = Some(self.known_to(&candidate, env.rng.next_u64()));
+            let request = Request::FindNode(FindNode { target: self.target, count: self.told, known });
             env.request(now, candidate, request, owner);
         }
+    }
+
+    /// Whom a candidate need not name.
+    fn known_to(&self, candidate: &Contact<A>, drawn: u64) -> KnownIds {
+        let heard = self.lookup.heard_by_path_of(candidate, self.told as usize);
+        let heard = heard.filter(|id| !self.spared.contains(id));
+        KnownIds::new(heard.chain(self.spared.iter().copied()), drawn)
     }
 
     /// Whom to ask next. Nodes that were silent lately count as failed: a client, which knows nobody's neighbourhood and
@@ -95,6 +142,7 @@ impl<A: Address> Finder<A> {
                 self.lookup.answered(&signal.from, contacts, *round_trip);
             }
             SignalKind::Answer { .. } | SignalKind::Silent => self.lookup.failed(&signal.from),
+            SignalKind::Slow if self.aim == Aim::News => {}
             SignalKind::Slow => self.lookup.slow(&signal.from),
             SignalKind::Lost | SignalKind::Durable { .. } => {}
         }

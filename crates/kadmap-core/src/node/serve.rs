@@ -232,7 +232,10 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     fn serve_find_node(&self, find: &FindNode, asker: &NodeId) -> Response<A> {
         let count = (find.count as usize).min(self.config.limits.contacts_per_answer_max);
         let useful = |contact: &Contact<A>| contact.id != *asker && !self.peers.is_suspect(&contact.id);
-        let closest = self.table.closest(&find.target, count, useful);
+        let mut closest = self.table.closest(&find.target, count, useful);
+        if let Some(known) = &find.known {
+            closest.retain(|contact| !known.covers(&contact.id));
+        }
         Response::Nodes(Nodes { contacts: closest.into_iter().map(WireContact).collect() })
     }
 

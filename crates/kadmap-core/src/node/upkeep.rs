@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::env::Env;
-use super::finder::Finder;
+use super::finder::{Aim, Finder};
 use super::requests::{Owner, ProbeCause, next_id};
 use super::signal::Signal;
 use crate::config::Config;
@@ -18,14 +18,16 @@ const REFRESH_LOOKUPS_MAX: usize = 16;
 /// The first refresh follows the join after this long: nodes that joined at the same moment find each other soon.
 const FIRST_REFRESH: Duration = Duration::from_millis(500);
 /// How much longer the wait for the next refresh is, up to the configured interval, while refreshes find new contacts.
-const GROWTH_WHILE_FINDING: u32 = 2;
+const GROWTH_WHILE_FINDING: u32 = 4;
 /// And when the last one found hardly anybody new.
 const GROWTH_WHEN_SETTLED: u32 = 8;
 /// Hardly anybody is one in so many contacts: where nodes come and go there is always somebody.
 const FINDING_SHARE: usize = 16;
 /// Nodes that a refresh finds closest to a random place of a bucket: these tell of all others there, so it need not ask
 /// as many as hold a record.
-const SAMPLE: usize = 5;
+const SAMPLE: usize = 4;
+/// And closest to this node itself, which is asked for more carefully: who has come near has asked this node as well.
+const NEIGHBOURS: usize = 8;
 /// How much longer the wait is after each of the first times that a silent contact is tried again.
 const RETRY_GROWTH: u32 = 4;
 /// How often it is tried soon after it fell silent: at 5 and 25 s with the default interval. Later it is one of
@@ -62,11 +64,13 @@ impl<A: Address> Refresh<A> {
             }
         }
         let mut targets = targets.into_iter();
-        let own = targets.next().map(|target| Finder::by_asking(env, now, target));
+        let aim = if is_joining { Aim::Join } else { Aim::News };
+        let own = targets.next().map(|target| match aim {
+            Aim::News => Finder::sampling(env, now, target, NEIGHBOURS, aim),
+            _ => Finder::by_asking(env, now, target, aim),
+        });
         let mut finders: Vec<_> = own.into_iter().collect();
-        // While a node joins it is told of few, and a small swarm it must know altogether.
-        let want = if is_joining { env.config.lookup(false).want } else { SAMPLE };
-        finders.extend(targets.map(|target| Finder::sampling(env, now, target, want)));
+        finders.extend(targets.map(|target| Finder::sampling(env, now, target, SAMPLE, aim)));
         Self { id, finders, owners: BTreeMap::new() }
     }
 

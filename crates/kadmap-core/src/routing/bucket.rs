@@ -5,8 +5,8 @@ use super::table::{Admission, Removal, TableConfig};
 use crate::time::Tick;
 use crate::{Address, Contact, Instant, NodeId};
 
-/// The share of its capacity at which a bucket need not be refreshed, if it cannot know all of its nodes anyway: three
-/// quarters.
+/// The share of k at which a bucket need not be refreshed, if it cannot know all of its nodes anyway: three quarters.
+/// What a far bucket holds beyond k comes by itself.
 const WELL_FILLED: (usize, usize) = (3, 4);
 
 /// What bounds one bucket.
@@ -14,6 +14,8 @@ const WELL_FILLED: (usize, usize) = (3, 4);
 pub(super) struct Limits {
     /// Entries it may hold.
     pub(super) capacity: usize,
+    /// Entries with which it need not be refreshed if it cannot know all of its nodes anyway.
+    well_filled: usize,
     /// Contacts its replacement cache may hold.
     pub(super) cached: usize,
     /// Missed probes after which an entry gives way.
@@ -25,7 +27,13 @@ impl Limits {
         let capacity = config.far_bucket_sizes.get(index).copied().unwrap_or(config.bucket_size);
         // An entry that has missed nothing never gives way, whatever the configuration says.
         let capacity = capacity.clamp(1, u16::MAX.into());
-        Self { capacity, cached: config.replacement_cache, failures: config.failures_before_eviction.max(1) }
+        let well_filled = capacity.min(config.bucket_size) * WELL_FILLED.0 / WELL_FILLED.1;
+        Self {
+            capacity,
+            well_filled,
+            cached: config.replacement_cache,
+            failures: config.failures_before_eviction.max(1),
+        }
     }
 }
 
@@ -206,15 +214,10 @@ impl<A: Address> KBucket<A> {
         self.overflowed &= 2 * self.live_len() > limits.capacity;
     }
 
-    /// Whether so few are left that others should be looked for: one that knows all of its nodes must know all, one that
-    /// does not only has to be well filled.
-    pub(super) fn wants_nodes(&self, limits: Limits) -> bool {
-        let live = self.live_len();
-        if self.overflowed {
-            WELL_FILLED.1 * live < WELL_FILLED.0 * limits.capacity
-        } else {
-            live < limits.capacity
-        }
+    /// Whether so few are left that others should be looked for: one that may know all of its nodes must know all, one
+    /// that cannot only has to be well filled.
+    pub(super) fn wants_nodes(&self, limits: Limits, may_know_all: bool) -> bool {
+        self.live_len() < if may_know_all { limits.capacity } else { limits.well_filled }
     }
 }
 

@@ -378,16 +378,18 @@ impl<A: Address> RoutingTable<A> {
     /// The buckets into which a refresh has to look beside looking up ourselves, farthest first.
     ///
     /// While a node joins, all of them. Later not those that a lookup of ourselves covers, because together with all deeper ones they hold no more than the
-    /// `covered` closest that it finds; and of the others only those that have room, much of it if they were full once, or
-    /// into which no lookup has aimed for `stale_after`.
+    /// `covered` closest that it finds; and of the others only those that have room, or into which no lookup has aimed for
+    /// `stale_after`. Where one was full once, it and all farther ones, to which more nodes belong, cannot know everybody
+    /// and only have to be well filled.
     pub fn refresh_buckets(&self, now: Instant, stale_after: Duration, covered: usize) -> Vec<usize> {
-        let mut deeper = 0;
+        let (mut deeper, mut may_know_all) = (0, true);
         let mut wanted = Vec::new();
         let buckets: Vec<_> = self.limited().take(self.depth()).collect();
         for (index, bucket, limits) in buckets.into_iter().rev() {
             deeper += bucket.live_len();
+            may_know_all &= !bucket.may_lack_nodes();
             let is_stale = bucket.touched.age(now) >= stale_after;
-            let is_worth_it = deeper >= covered && (is_stale || bucket.wants_nodes(limits));
+            let is_worth_it = deeper >= covered && (is_stale || bucket.wants_nodes(limits, may_know_all));
             if !self.filled || is_worth_it {
                 wanted.push(index);
             }

@@ -5,6 +5,7 @@
 //! Unknown fields are skipped, an unknown kind of request is answered with [`Response::Unsupported`].
 
 mod codec;
+mod known;
 mod list;
 mod message;
 mod recall;
@@ -12,6 +13,7 @@ mod repair;
 mod watch;
 
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode, encoded_bytes};
+pub use known::KnownIds;
 pub use list::{Items, Page, PageSummary};
 pub use message::{
     Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,

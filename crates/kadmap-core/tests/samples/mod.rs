@@ -4,9 +4,9 @@ use bytes::Bytes;
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
     Body, Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, Found, Get,
-    Heard, Items, Message, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers,
-    Ping, Put, PutMode, Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport, Stored,
-    Summary, Sums, Want, Watch, Watching, WireContact,
+    Heard, Items, KnownIds, Message, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport,
+    Peers, Ping, Put, PutMode, Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport,
+    Stored, Summary, Sums, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
@@ -58,9 +58,12 @@ fn requests() -> Vec<(&'static str, Request)> {
     let watch = |lease_ms| Watch { key: key(), name: "colour".into(), lease_ms, number: 7 };
     let number = (UNIX_MS << 16) + 1;
     let changed = |delta| Changed { key: key(), name: "colour".into(), number, version, delta };
+    let known = Some(KnownIds::new([NodeId::of_public_key(b"a"), NodeId::of_public_key(b"b")], 3));
+    let find_node = FindNode { target: key(), count: 20, known };
     vec![
         ("request_ping", Request::Ping(Ping { payload: "hello".into() })),
-        ("request_find_node", Request::FindNode(FindNode { target: key(), count: 20 })),
+        ("request_find_node", Request::FindNode(FindNode { target: key(), count: 20, known: None })),
+        ("request_find_node_known", Request::FindNode(find_node)),
         ("request_get", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Record })),
         ("request_get_summary", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Summary })),
         ("request_changed", Request::Changed(changed(Some(value.clone())))),

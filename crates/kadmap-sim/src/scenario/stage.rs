@@ -221,11 +221,6 @@ impl<'a> Stage<'a> {
         self.report.bounds.push(Bound::at_least(what, measured, limit));
     }
 
-    /// As [`at_most`](Self::at_most), for a bar that is not reached yet: it is told and breaks nothing.
-    pub(super) fn at_most_some_day(&mut self, what: &'static str, measured: f64, limit: f64) {
-        self.report.bounds.push(Bound { awaited: true, ..Bound::at_most(what, measured, limit) });
-    }
-
     /// Notes how long operations took, in milliseconds.
     pub(super) fn quantiles(&mut self, names: [&'static str; 2], mut took: Vec<Duration>) {
         took.sort_unstable();
