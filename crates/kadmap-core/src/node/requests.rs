@@ -37,9 +37,6 @@ pub(super) enum ProbeCause {
     Silent,
 }
 
-/// Requests for which room is kept when none is in flight: a turn of probes takes more, and a node is idle until the next.
-const KEPT_ROOM_FOR: usize = 8;
-
 /// One request in flight.
 #[derive(Debug)]
 pub(super) struct InFlight<A> {
@@ -161,9 +158,6 @@ impl<A: Address> Requests<A> {
     pub(super) fn remove(&mut self, id: RequestId) -> Option<InFlight<A>> {
         let request = self.in_flight.remove(&id)?;
         self.timers.remove(&(request.timer, id));
-        if self.in_flight.is_empty() && self.in_flight.capacity() > KEPT_ROOM_FOR {
-            self.in_flight = FxHashMap::default();
-        }
         Some(request)
     }
 

@@ -241,6 +241,10 @@ impl Upkeep {
     pub(super) fn probed<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now, id: &NodeId) {
         self.probing.remove(id);
         self.probe_hearsay(env, now);
+        if env.requests.len() == 0 {
+            // Nothing but probes: the next turn of them comes in some time.
+            env.requests.shrink();
+        }
         self.finish_join_if_probed(env, now);
     }
 
