@@ -48,7 +48,7 @@ impl<S: RecordStore> Indexed<S> {
         }
     }
 
-    /// Up to `limit` records of a range after one of them, in order.
+    /// Up to `limit` records of a range after one of them, in order; costs `limit` heads, however many are in the range.
     pub(crate) fn heads_in(
         &mut self,
         range: &Prefix,

@@ -96,9 +96,10 @@ impl Strays {
             if env.store.tree().sum(&range).hash != hash {
                 continue;
             }
+            let leaves = env.store.tree().leaves(&range, usize::MAX);
             // A store that fails has reported itself; the next round tries again.
-            let Ok(page) = env.store.heads_in(&range, None, usize::MAX) else { return };
-            for (id, _) in page {
+            let Ok(records) = env.store.records_of(&range, &leaves) else { return };
+            for (id, _) in records {
                 if env.store.forget(&id).is_err() {
                     return;
                 }
