@@ -3,9 +3,9 @@
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
     Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard,
-    Items, KnownIds, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put, PutMode,
-    Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport, Stored, Summary, Sums, Want,
-    Watch, Watching, WireContact,
+    Items, KnownIds, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put,
+    PutMode, Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport, Stored, Summary, Sums,
+    Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Contact, Shape, Stamp, Version};
 
@@ -16,9 +16,8 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
     match source.below(18) {
         0 => Request::Ping(Ping { payload: source.name() }),
         1 => {
-            let known = (source.byte() % 2 == 0).then(|| {
-                KnownIds::new(contacts.iter().map(|contact| contact.id), source.byte().into())
-            });
+            let known = (source.byte() % 2 == 0)
+                .then(|| KnownIds::new(contacts.iter().map(|contact| contact.id), source.byte().into()));
             Request::FindNode(FindNode { target: source.key(), count: source.byte().into(), known })
         }
         2 => {
