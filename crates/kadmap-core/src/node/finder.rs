@@ -15,17 +15,6 @@ const SPARE_CANDIDATES: usize = 12;
 /// Contacts asked for in one answer, as a multiple of what is wanted; most are told by several.
 const TOLD_PER_WANTED: usize = 2;
 
-/// What a search is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aim {
-    /// The nodes closest to the place, who are to be relied on.
-    Closest,
-    /// Filling a routing table that holds hardly anybody yet.
-    Join,
-    /// Hearing of nodes that the routing table does not have; nobody waits for it.
-    News,
-}
-
 /// Finds the nodes closest to a place.
 pub(super) struct Finder<A: Address> {
     target: Key,
@@ -33,10 +22,11 @@ pub(super) struct Finder<A: Address> {
     told: u32,
     /// Whom nobody has to name, whichever path asks.
     spared: Box<[NodeId]>,
+    /// Whether nobody else is asked because somebody is slow: nobody waits for the end.
+    is_patient: bool,
     lookup: Lookup<A>,
     /// The answer when the routing table already knows everyone near.
     known: Option<Vec<Contact<A>>>,
-    aim: Aim,
     /// Whether nodes that were silent lately are asked all the same: only when nobody else has answered.
     asks_silent: bool,
 }
@@ -48,41 +38,38 @@ impl<A: Address> Finder<A> {
         if env.table.knows_all_near(&target, want) {
             let known = env.table.closest(&target, want, |_| true);
             let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
-            let spared = Box::default();
-            let known = Some(known);
-            return Self { target, told: 0, spared, lookup, known, aim: Aim::Closest, asks_silent: true };
+            let (spared, known) = (Box::default(), Some(known));
+            return Self { target, told: 0, spared, is_patient: false, lookup, known, asks_silent: true };
         }
-        Self::by_asking(env, now, target, Aim::Closest)
+        Self::by_asking(env, now, target)
     }
 
     /// Asks other nodes even when the routing table seems to know everyone.
-    pub(super) fn by_asking<S>(env: &mut Env<S, A>, now: Now, target: Key, aim: Aim) -> Self {
+    pub(super) fn by_asking<S>(env: &mut Env<S, A>, now: Now, target: Key) -> Self {
         let config = env.config.lookup(false);
         let told = TOLD_PER_WANTED * config.want;
-        Self::from_table(env, now, target, aim, config, told)
+        Self::from_table(env, now, target, config, told)
     }
 
     /// Asks the `want` closest for what they tell of others there; nobody relies on what it finds. So one path will do:
     /// whoever is told of has to prove itself.
-    pub(super) fn sampling<S>(env: &mut Env<S, A>, now: Now, target: Key, want: usize, aim: Aim) -> Self {
+    pub(super) fn sampling<S>(env: &mut Env<S, A>, now: Now, target: Key, want: usize) -> Self {
         let config = LookupConfig { want, disjoint_paths: 1, ..env.config.lookup(false) };
         let told = env.config.limits.contacts_per_answer_max;
-        let mut finder = Self::from_table(env, now, target, aim, config, told);
-        if aim == Aim::News {
-            let near = env.table.closest(&target, told, |_| true);
-            finder.spared = near.into_iter().map(|contact| contact.id).collect();
-        }
+        Self::from_table(env, now, target, config, told)
+    }
+
+    /// As [`sampling`](Self::sampling), but nobody waits for it, and nobody has to name whom the routing table has: what it
+    /// finds is not the closest.
+    pub(super) fn sampling_news<S>(env: &mut Env<S, A>, now: Now, target: Key, want: usize) -> Self {
+        let mut finder = Self::sampling(env, now, target, want);
+        let near = env.table.closest(&target, finder.told as usize, |_| true);
+        finder.spared = near.into_iter().map(|contact| contact.id).collect();
+        finder.is_patient = true;
         finder
     }
 
-    fn from_table<S>(
-        env: &mut Env<S, A>,
-        now: Now,
-        target: Key,
-        aim: Aim,
-        config: LookupConfig,
-        told: usize,
-    ) -> Self {
+    fn from_table<S>(env: &mut Env<S, A>, now: Now, target: Key, config: LookupConfig, told: usize) -> Self {
         // Twice as many as wanted, as reserves for those that do not answer.
         let seeds = env.table.closest(&target, 2 * config.want, |_| true);
         if let Some(bucket) = env.table.bucket_index(&target) {
@@ -91,7 +78,7 @@ impl<A: Address> Finder<A> {
         let told = told.min(env.config.limits.contacts_per_answer_max) as u32;
         let lookup = Lookup::new(target, env.own, seeds, config);
         let spared = Box::default();
-        Self { target, told, spared, lookup, known: None, aim, asks_silent: false }
+        Self { target, told, spared, is_patient: false, lookup, known: None, asks_silent: false }
     }
 
     /// Sends what is to be sent next.
@@ -142,7 +129,7 @@ impl<A: Address> Finder<A> {
                 self.lookup.answered(&signal.from, contacts, *round_trip);
             }
             SignalKind::Answer { .. } | SignalKind::Silent => self.lookup.failed(&signal.from),
-            SignalKind::Slow if self.aim == Aim::News => {}
+            SignalKind::Slow if self.is_patient => {}
             SignalKind::Slow => self.lookup.slow(&signal.from),
             SignalKind::Lost | SignalKind::Durable { .. } => {}
         }

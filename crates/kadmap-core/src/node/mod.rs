@@ -57,7 +57,7 @@ use absence::Absence;
 use attendance::Attendance;
 use background::Background;
 use env::{AfterFlush, Env};
-use finder::{Aim, Finder};
+use finder::Finder;
 use leave::Leaving;
 use pages::PageRead;
 use peers::Peers;
@@ -246,7 +246,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// [`Event::LookedUp`] tells its end.
     pub fn lookup(&mut self, now: Now, target: Key) -> OperationId {
         let id = self.next_operation();
-        let finder = Finder::by_asking(&mut self.env, now, target, Aim::Closest);
+        let finder = Finder::by_asking(&mut self.env, now, target);
         self.start(now, id, None, 0, Operation::Lookup(Box::new(finder)));
         id
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::env::Env;
-use super::finder::{Aim, Finder};
+use super::finder::Finder;
 use super::requests::{Owner, ProbeCause, next_id};
 use super::signal::Signal;
 use crate::config::Config;
@@ -64,13 +64,15 @@ impl<A: Address> Refresh<A> {
             }
         }
         let mut targets = targets.into_iter();
-        let aim = if is_joining { Aim::Join } else { Aim::News };
-        let own = targets.next().map(|target| match aim {
-            Aim::News => Finder::sampling(env, now, target, NEIGHBOURS, aim),
-            _ => Finder::by_asking(env, now, target, aim),
+        let own = targets.next().map(|target| match is_joining {
+            true => Finder::by_asking(env, now, target),
+            false => Finder::sampling_news(env, now, target, NEIGHBOURS),
         });
         let mut finders: Vec<_> = own.into_iter().collect();
-        finders.extend(targets.map(|target| Finder::sampling(env, now, target, SAMPLE, aim)));
+        finders.extend(targets.map(|target| match is_joining {
+            true => Finder::sampling(env, now, target, SAMPLE),
+            false => Finder::sampling_news(env, now, target, SAMPLE),
+        }));
         Self { id, finders, owners: BTreeMap::new() }
     }
 

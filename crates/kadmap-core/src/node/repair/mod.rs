@@ -137,6 +137,7 @@ impl<A: Address> Repair<A> {
         if let Some(strays) = &mut self.strays {
             strays.drop_some(env);
         }
+        self.tidy_up();
     }
 
     /// Sets the times for what has changed since the last look.
@@ -256,6 +257,7 @@ impl<A: Address> Repair<A> {
             sync.compared(env, now.instant, &session);
         }
         self.go_on_syncing(env, now);
+        self.tidy_up();
     }
 
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
@@ -329,6 +331,17 @@ impl<A: Address> Repair<A> {
             task.ranges.sort_unstable();
             task.ranges = joined(std::mem::take(&mut task.ranges));
             task.not_before = task.not_before.min(not_before);
+        }
+    }
+
+    /// Gives back the memory of busier times: a map keeps room for some entries when it is empty, each of hundreds of
+    /// bytes here.
+    fn tidy_up(&mut self) {
+        if self.tasks.is_empty() {
+            self.tasks = BTreeMap::new();
+        }
+        if self.sessions.is_empty() {
+            self.sessions = BTreeMap::new();
         }
     }
 
