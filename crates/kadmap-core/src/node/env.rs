@@ -184,17 +184,25 @@ impl<S, A: Address> Env<S, A> {
         }
     }
 
-    /// Considers contacts that somebody told us of: those the table has room for are probed.
-    pub(super) fn hear_of(&mut self, now: Now, contacts: &[WireContact<A>]) {
+    /// Considers contacts that somebody told us of: those the table has room for are probed. Tells whether any of them
+    /// is lacking in the table.
+    pub(super) fn hear_of(&mut self, now: Now, contacts: &[WireContact<A>]) -> bool {
+        let mut is_news = false;
         for &WireContact(contact) in contacts {
-            let wanted = contact.id != self.own
-                && self.hearsay.len() < PROBE_QUEUE_MAX
+            let is_lacking = contact.id != self.own
                 && self.table.lacks(&contact.id)
                 && !self.peers.was_silent_within(now.instant, &contact.id, HEARSAY_SILENCE);
-            if wanted && !self.hearsay.iter().any(|known| known.id == contact.id) {
+            if !is_lacking {
+                continue;
+            }
+            is_news = true;
+            self.table.told_of(&contact.id);
+            let has_room = self.hearsay.len() < PROBE_QUEUE_MAX;
+            if has_room && !self.hearsay.iter().any(|known| known.id == contact.id) {
                 self.hearsay.push_back(contact);
             }
         }
+        is_news
     }
 
     /// Forgets what is not needed any more and gives the memory of busier times back.

@@ -5,7 +5,7 @@ use rand_core::Rng;
 use super::env::Env;
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
-use crate::lookup::{Lookup, LookupConfig};
+use crate::lookup::{Hop, Lookup, LookupConfig};
 use crate::wire::{FindNode, KnownIds, Request, Response, WireContact};
 use crate::{Address, Contact, Key, NodeId, Now};
 
@@ -25,6 +25,8 @@ pub(super) struct Finder<A: Address> {
     /// Whether nobody else is asked because somebody is slow: nobody waits for the end.
     is_patient: bool,
     lookup: Lookup<A>,
+    /// Whether somebody named a node that the routing table lacks.
+    heard_news: bool,
     /// The answer when the routing table already knows everyone near.
     known: Option<Vec<Contact<A>>>,
     /// Whether nodes that were silent lately are asked all the same: only when nobody else has answered.
@@ -39,7 +41,16 @@ impl<A: Address> Finder<A> {
             let known = env.table.closest(&target, want, |_| true);
             let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
             let (spared, known) = (Box::default(), Some(known));
-            return Self { target, told: 0, spared, is_patient: false, lookup, known, asks_silent: true };
+            return Self {
+                target,
+                told: 0,
+                spared,
+                is_patient: false,
+                lookup,
+                heard_news: false,
+                known,
+                asks_silent: true,
+            };
         }
         Self::by_asking(env, now, target)
     }
@@ -78,7 +89,16 @@ impl<A: Address> Finder<A> {
         let told = told.min(env.config.limits.contacts_per_answer_max) as u32;
         let lookup = Lookup::new(target, env.own, seeds, config);
         let spared = Box::default();
-        Self { target, told, spared, is_patient: false, lookup, known: None, asks_silent: false }
+        Self {
+            target,
+            told,
+            spared,
+            is_patient: false,
+            lookup,
+            heard_news: false,
+            known: None,
+            asks_silent: false,
+        }
     }
 
     /// Sends what is to be sent next.
@@ -122,9 +142,18 @@ impl<A: Address> Finder<A> {
 
     /// Takes in what became of a request; ignores those that are not its own.
     pub(super) fn on_signal<S>(&mut self, env: &mut Env<S, A>, now: Now, signal: &Signal<A>) {
+        let was_done = self.lookup.is_done();
+        self.take_in(env, now, signal);
+        let is_done_now = !was_done && self.lookup.is_done();
+        if is_done_now && !self.heard_news && self.lookup.trace().iter().any(Hop::is_answered) {
+            env.table.told_of_nobody_new(&self.target);
+        }
+    }
+
+    fn take_in<S>(&mut self, env: &mut Env<S, A>, now: Now, signal: &Signal<A>) {
         match &signal.kind {
             SignalKind::Answer { response: Response::Nodes(nodes), round_trip } => {
-                env.hear_of(now, &nodes.contacts);
+                self.heard_news |= env.hear_of(now, &nodes.contacts);
                 let contacts = nodes.contacts.iter().map(|&WireContact(contact)| contact).collect();
                 self.lookup.answered(&signal.from, contacts, *round_trip);
             }

@@ -18,10 +18,10 @@ use crate::store::{RecordId, RecordStore};
 use crate::wire::{Put, PutMode, Refusal, Request, RequestId, Response, Stored as StoredBody};
 use crate::{Address, Consistency, Contact, Now};
 
-/// Times a write is stamped again because something newer was there. Each time its clock learns of the newer
 /// How far ahead of its clock a node goes on stamping, because of what it has stamped before: a day, after which those that
 /// wait for it would wait too long.
 const AHEAD_MS_MAX: u64 = 24 * 3_600 * 1_000;
+/// Times a write is stamped again because something newer was there. Each time its clock learns of the newer
 /// stamp, so more than a few mean that somebody writes without pause.
 const RESTAMPS_MAX: u32 = 16;
 

@@ -50,6 +50,8 @@ pub(super) struct KBucket<A: Address> {
     unresponsive: u16,
     /// Whether it was full since the table was last marked as filled: then nodes may exist that nobody kept.
     overflowed: bool,
+    /// How many lookups in a row have aimed here and were told of nobody unknown; from 255 on no more are counted.
+    agreements: u8,
     /// When a lookup last aimed here.
     pub(super) touched: Tick,
 }
@@ -62,6 +64,7 @@ impl<A: Address> KBucket<A> {
             cache: Vec::new(),
             unresponsive: 0,
             overflowed: false,
+            agreements: 0,
             touched: Tick::at(now),
         }
     }
@@ -206,6 +209,27 @@ impl<A: Address> KBucket<A> {
     /// Whether nodes of this bucket may exist that found no room here.
     pub(super) fn may_lack_nodes(&self) -> bool {
         self.overflowed
+    }
+
+    /// Whether lookups have been told of nobody unknown so often that each node should have been named once, by nodes
+    /// that name `named` others in an answer.
+    pub(super) fn is_agreed_on(&self, named: usize) -> bool {
+        usize::from(self.agreements) > self.live_len() / named.max(1)
+    }
+
+    /// A lookup has aimed here and was told of nobody unknown.
+    pub(super) fn agree(&mut self) {
+        self.agreements = self.agreements.saturating_add(1);
+    }
+
+    /// Takes over what lookups have told of another bucket, if there is one.
+    pub(super) fn agreements_as(&mut self, other: Option<&Self>) {
+        self.agreements = other.map_or(0, |other| other.agreements);
+    }
+
+    /// Somebody told of a node that is missing here.
+    pub(super) fn disagree(&mut self) {
+        self.agreements = 0;
     }
 
     /// A bucket that was full is trusted again when half of it is empty: less than that comes of entries that died, and

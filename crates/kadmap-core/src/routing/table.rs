@@ -154,7 +154,10 @@ impl<A: Address> RoutingTable<A> {
         let depth = (index + 2).min(ID_BITS);
         if self.buckets.len() < depth {
             self.buckets.reserve_exact(depth - self.buckets.len());
-            self.buckets.resize(depth, KBucket::new(now));
+            // Who looked around itself has seen that nobody was here; who comes now comes by itself.
+            let mut newest = KBucket::new(now);
+            newest.agreements_as(self.buckets.last());
+            self.buckets.resize(depth, newest);
         }
         self.buckets[index].verified(now, contact, Limits::of(&self.config, index))
     }
@@ -316,13 +319,37 @@ impl<A: Address> RoutingTable<A> {
         }
     }
 
+    /// Takes note that somebody told of a node that is lacking here: its bucket does not know all of its nodes, and is
+    /// trusted only after further lookups.
+    pub(crate) fn told_of(&mut self, lacking: &NodeId) {
+        let bucket = self.bucket_index(&lacking.key());
+        if let Some(bucket) = bucket.and_then(|index| self.buckets.get_mut(index)) {
+            bucket.disagree();
+        }
+    }
+
+    /// Takes note that those near a target were asked whom they know there, and that nobody was lacking here: that tells
+    /// of the bucket of the target, and of the next ones as far as the `bucket_size` closest reach.
+    pub(crate) fn told_of_nobody_new(&mut self, target: &Key) {
+        let mut told = 0;
+        for (place, index) in self.by_distance(target).enumerate() {
+            let Some(bucket) = self.buckets.get_mut(index) else { continue };
+            told += bucket.live_len();
+            if place > 0 && told > self.config.bucket_size {
+                break;
+            }
+            bucket.agree();
+        }
+    }
+
     /// Whether the table knows every node that can be among the `count` closest to `target`, so that a lookup
     /// needs to ask nobody.
     ///
     /// True when the table was filled once and every bucket from which the `count` closest come (all buckets
-    /// when there are fewer) has had room ever since, and all deeper ones: then every node that showed up was kept. Of
-    /// a bucket half as many nodes belong into the next deeper one, so where that was full this one only lacks what it
-    /// was not told of yet. Cost: one step per bucket.
+    /// when there are fewer) has had room ever since, and all deeper ones: then every node that showed up was kept. And
+    /// when lookups in each of these have been told of nobody unknown, one and another for each `bucket_size` nodes: a
+    /// join tells those near of a newcomer, and a few of the others. Of a bucket half as many nodes belong into the next
+    /// deeper one, so where that was full this one only lacks what it was not told of yet. Cost: one step per bucket.
     pub fn knows_all_near(&self, target: &Key, count: usize) -> bool {
         let mut missing = count;
         let deepest_lacking = self.buckets.iter().rposition(KBucket::may_lack_nodes);
@@ -331,7 +358,8 @@ impl<A: Address> RoutingTable<A> {
                 break;
             }
             if let Some(bucket) = self.buckets.get(index) {
-                if deepest_lacking.is_some_and(|lacking| index <= lacking) {
+                let is_agreed_on = bucket.is_agreed_on(self.config.bucket_size);
+                if !is_agreed_on || deepest_lacking.is_some_and(|lacking| index <= lacking) {
                     return false;
                 }
                 missing = missing.saturating_sub(bucket.live_len());

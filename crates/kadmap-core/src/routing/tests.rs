@@ -198,7 +198,7 @@ proptest! {
         count in 1usize..12,
     ) {
         let (mut table, mut present) = (RoutingTable::new(OWN, small()), BTreeMap::new());
-        table.mark_filled();
+        look_around(&mut table);
         for (step, operation) in operations.iter().enumerate() {
             match *operation {
                 Operation::Verified(shared, n, port) => {
@@ -214,12 +214,28 @@ proptest! {
                 Operation::MarkFilled => {}
             }
         }
+        agree_on_all(&mut table);
         let target = Key::from_bytes(target);
         if table.knows_all_near(&target, count) {
             let mut expected = sorted_by_distance(present.into_values().collect(), &target);
             expected.truncate(count);
             prop_assert_eq!(table.closest(&target, count, |_| true), expected);
         }
+    }
+}
+
+/// Lookups in all buckets have just ended and have brought nobody new.
+fn look_around(table: &mut RoutingTable) {
+    table.mark_filled();
+    agree_on_all(table);
+}
+
+fn agree_on_all(table: &mut RoutingTable) {
+    let own = table.own().key();
+    table.told_of_nobody_new(&own);
+    for bucket in 0..ID_BITS {
+        let target = table.random_key_in(bucket, &mut ChaCha8Rng::seed_from_u64(1));
+        (0..20).for_each(|_| table.told_of_nobody_new(&target));
     }
 }
 
@@ -283,13 +299,13 @@ fn a_table_knows_all_near_only_when_filled_and_never_full() {
     let mut table = RoutingTable::new(OWN, small());
     table.verified(at(0), peer(5, 0));
     assert!(!table.knows_all_near(&Key::MIN, 20));
-    table.mark_filled();
+    look_around(&mut table);
     assert!(table.knows_all_near(&Key::MIN, 20));
     table.verified(at(0), peer(5, 1));
     assert!(!table.knows_all_near(&Key::MIN, 20), "the bucket is full now");
     table.remove(&peer(5, 1).id);
     assert!(!table.knows_all_near(&Key::MIN, 20), "while it was full, somebody may have been passed over");
-    table.mark_filled();
+    look_around(&mut table);
     assert!(table.knows_all_near(&Key::MIN, 20));
 }
 
@@ -300,11 +316,44 @@ fn a_bucket_that_was_full_is_not_trusted_again_because_a_few_of_it_have_died() {
         table.verified(at(0), peer(0, n));
     }
     table.remove(&peer(0, 0).id);
-    table.mark_filled();
+    look_around(&mut table);
     assert!(!table.knows_all_near(&Key::MIN, 20), "three of four say nothing of those that were passed over");
     table.remove(&peer(0, 1).id);
-    table.mark_filled();
+    look_around(&mut table);
     assert!(table.knows_all_near(&Key::MIN, 20));
+}
+
+#[test]
+fn a_bucket_is_trusted_when_so_many_lookups_brought_nobody_new_that_each_of_its_nodes_was_named() {
+    let mut table = RoutingTable::new(OWN, TableConfig::default());
+    for n in 0..50 {
+        table.verified(at(0), peer(0, n));
+    }
+    table.mark_filled();
+    let far = Key::from_bytes(*peer(0, 0).id.as_bytes());
+    for _ in 0..3 {
+        assert!(!table.knows_all_near(&far, 20), "with 20 in an answer, two lookups name 40 of 50");
+        table.told_of_nobody_new(&far);
+    }
+    assert!(table.knows_all_near(&far, 20));
+    table.told_of(&peer(0, 50).id);
+    table.verified(at(0), peer(0, 50));
+    assert!(!table.knows_all_near(&far, 20), "where one was lacking there may be others");
+    table.verified(at(0), peer(1, 0));
+    assert!(!table.knows_all_near(&peer(1, 0).id.key(), 1), "nobody was asked there");
+}
+
+#[test]
+fn what_a_lookup_of_itself_told_holds_for_the_buckets_of_those_that_come_nearer() {
+    let mut table = RoutingTable::new(OWN, TableConfig::default());
+    for n in 0..15 {
+        table.verified(at(0), peer(3, n));
+    }
+    table.mark_filled();
+    table.told_of_nobody_new(&OWN.key());
+    assert!(table.knows_all_near(&OWN.key(), 15));
+    table.verified(at(0), peer(9, 0));
+    assert!(table.knows_all_near(&OWN.key(), 16), "who comes near comes by itself");
 }
 
 #[test]
@@ -312,7 +361,7 @@ fn a_bucket_farther_than_a_full_one_knows_not_all_of_its_nodes_yet() {
     let mut table = RoutingTable::new(OWN, small());
     table.verified(at(0), peer(0, 0));
     table.verified(at(0), peer(5, 0));
-    table.mark_filled();
+    look_around(&mut table);
     let far = Key::from_bytes(*peer(0, 0).id.as_bytes());
     assert!(table.knows_all_near(&far, 1));
     table.verified(at(0), peer(5, 1));
@@ -326,7 +375,7 @@ fn a_full_far_bucket_does_not_matter_when_enough_are_nearer() {
         table.verified(at(0), peer(0, n));
     }
     table.verified(at(0), peer(5, 0));
-    table.mark_filled();
+    look_around(&mut table);
     assert!(table.knows_all_near(&Key::MIN, 1));
     assert!(!table.knows_all_near(&Key::MIN, 2));
     assert!(!table.knows_all_near(&Key::MAX, 1));
