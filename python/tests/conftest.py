@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,10 @@ import kadmap
 from kadmap.testing import swarm
 
 PROGRAM_TIMEOUT_S = 60
+
+# What a shell starts in the background ignores the interrupt, and so would all programs that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Not into the checkout.
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "kadmap-hypothesis")
