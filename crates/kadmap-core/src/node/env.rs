@@ -73,8 +73,8 @@ pub(super) struct Env<S, A: Address> {
     pub(super) after_flush: VecDeque<(Ticket, AfterFlush<A>)>,
     /// Contacts we were told of and have room for.
     pub(super) hearsay: VecDeque<Contact<A>>,
-    /// Whether this node has come with nothing and still gets to know the swarm, its first refresh included: whom it meets
-    /// was there before it.
+    /// Whether this node has just started and still gets to know the swarm, its first refresh included: whom it meets was
+    /// there before it.
     pub(super) is_newcomer: bool,
     /// Whether this node has come to a swarm and does not yet hold what belongs to it: it takes writes, but has no say in
     /// reads, for a quorum that counted it could miss what was acknowledged before it came.

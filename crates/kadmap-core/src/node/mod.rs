@@ -289,8 +289,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// Comes to know the swarm from contacts that have proved themselves, or starts one when there are none;
     /// [`Event::Joined`] tells when it is done.
     pub fn join(&mut self, now: Now, contacts: &[Contact<A>]) {
-        self.env.attendance.has_joined = false;
-        self.env.is_newcomer = !contacts.is_empty() && self.env.store.usage().records == 0;
+        // Who was part of another swarm, or the first of one, has to hand over what belongs to those it meets now.
+        let had_joined = std::mem::take(&mut self.env.attendance.has_joined);
+        let has_to_give = had_joined && self.env.store.usage().records > 0;
+        self.env.is_newcomer = !contacts.is_empty() && !has_to_give;
         self.env.is_syncing = !contacts.is_empty() && !self.env.is_client();
         for contact in contacts {
             self.env.verified(now, *contact);

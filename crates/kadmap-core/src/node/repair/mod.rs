@@ -47,6 +47,10 @@ const INDEXED_PER_TURN: usize = 512;
 /// How long to wait with a holder that is still reading its own records, or learning from others what belongs to it: long
 /// enough for most to be done, as what they learn need not be sent.
 const BUSY_WAIT: Duration = Duration::from_secs(3);
+/// And how long while this node leaves, again and again: a holder that was restarted a moment ago is done soon.
+const BUSY_WAIT_LEAVING: Duration = Duration::from_millis(100);
+/// After so long in leaving, whoever cannot tell yet what it lacks is sent everything, for there is no more time to wait.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which of the ranges of a comparison the other is to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +84,8 @@ pub(super) struct Repair<A: Address> {
     sessions: BTreeMap<RequestId, Session<A>>,
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
-    is_leaving: bool,
+    /// Since when this node leaves.
+    leaving_since: Option<Instant>,
     /// What is held here and belongs to others; nothing for most nodes.
     strays: Option<Box<Strays>>,
 }
@@ -94,7 +99,7 @@ impl<A: Address> Default for Repair<A> {
             tasks: BTreeMap::new(),
             sessions: BTreeMap::new(),
             sync: None,
-            is_leaving: false,
+            leaving_since: None,
             strays: None,
         }
     }
@@ -170,7 +175,7 @@ impl<A: Address> Repair<A> {
 
     /// Hands everything over at once, because this node leaves.
     pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
-        self.is_leaving = true;
+        self.leaving_since = Some(now.instant);
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
         let arrived = std::mem::take(&mut env.arrived);
         let departed = departed_for(env, now.instant, Duration::ZERO);
@@ -182,7 +187,7 @@ impl<A: Address> Repair<A> {
 
     /// Makes sure that others have whatever this node has, because it leaves for a while: where they do, nothing travels.
     pub(super) fn leave_briefly<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
-        self.is_leaving = true;
+        self.leaving_since = Some(now.instant);
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
         let arrived = std::mem::take(&mut env.arrived);
         let departed = departed_for(env, now.instant, Duration::ZERO);
@@ -229,8 +234,7 @@ impl<A: Address> Repair<A> {
             return self.go_on_syncing(env, now);
         };
         if let Response::Refused(Refusal::Starting) = response {
-            if self.is_leaving {
-                // There is no time to wait until it can tell what it lacks.
+            if self.leaving_since.is_some_and(|since| now.instant.since(since) >= LEAVING_PATIENCE) {
                 session.into_ranges().into_iter().for_each(|range| env.outbox.push_range(signal.from, range));
                 return env.send_parcels(now);
             }
@@ -241,7 +245,8 @@ impl<A: Address> Repair<A> {
             }
             let reach = session.reach();
             let ranges = session.into_ranges();
-            return self.add([(signal.from, ranges)], now.instant + BUSY_WAIT, reach);
+            let wait = if self.leaving_since.is_some() { BUSY_WAIT_LEAVING } else { BUSY_WAIT };
+            return self.add([(signal.from, ranges)], now.instant + wait, reach);
         }
         if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
             env.attendance.told(sums.member_ms);

@@ -2,7 +2,8 @@
 //!
 //! Nobody else would tell such a node what is deleted, so that it could bring it back when it moves up again, and its store
 //! would only ever grow. So they are compared in each round with two of those to whom they belong, and dropped once
-//! these hold the same; not in the first round, for there may be nodes that do not yet know who has come.
+//! these hold the same; not in the first round, for there may be nodes that do not yet know who has come, and not what
+//! has come to belong to this node meanwhile.
 
 use std::collections::BTreeMap;
 
@@ -92,8 +93,12 @@ impl Strays {
     /// Drops some of what others are known to hold.
     pub(super) fn drop_some<S: RecordStore, A: Address>(&mut self, env: &mut Env<S, A>) {
         let last = self.dropping.len().saturating_sub(DROPPED_PER_TURN);
-        for (range, hash) in self.dropping.split_off(last) {
-            if env.store.tree().sum(&range).hash != hash {
+        let due = self.dropping.split_off(last);
+        let ranges: Vec<_> = due.iter().map(|(range, _)| *range).collect();
+        let is_foreign = env.foreign(&ranges, &env.own);
+        for ((range, hash), is_foreign) in due.into_iter().zip(is_foreign) {
+            // Since the round began somebody may have died, so that this node has moved up, or written there.
+            if !is_foreign || env.store.tree().sum(&range).hash != hash {
                 continue;
             }
             let leaves = env.store.tree().leaves(&range, usize::MAX);
@@ -111,10 +116,13 @@ impl Strays {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::super::Node;
     use super::*;
     use crate::indexed::Indexed;
     use crate::testing::MapStore;
-    use crate::{Base, Codec, Key, Payload, Record, RecordId, Shape, Stamp};
+    use crate::{Base, Codec, Config, Contact, Instant, Key, Now, Payload, Record, RecordId, Shape, Stamp};
 
     fn holder(number: u8) -> NodeId {
         NodeId::of_public_key(&[number])
@@ -128,11 +136,15 @@ mod tests {
 
     fn filled() -> Indexed<MapStore> {
         let mut store = Indexed::new(MapStore::default());
+        fill(&mut store);
+        store
+    }
+
+    fn fill(store: &mut Indexed<MapStore>) {
         for number in 0..100u32 {
             let name = number.to_be_bytes();
             store.merge(&RecordId::new(Key::of_name(&name), name.to_vec()), value(1)).unwrap();
         }
-        store
     }
 
     /// The halves of the space: one is this node's, the other belongs to two others.
@@ -185,5 +197,40 @@ mod tests {
         store.merge(&there, value(2)).unwrap();
         strays.confirm(store.tree(), &[foreign], holder(2));
         assert!(!strays.is_dropping());
+    }
+
+    /// A node of the half of the space that begins with zeros, with all records, and two that are closer to the other half.
+    fn node() -> Node<MapStore> {
+        let config = Config { replication: 2, ..Config::default() };
+        let mut node = Node::new(NodeId::from_bytes([0; 32]), config, MapStore::default(), 1, now());
+        fill(&mut node.env.store);
+        for number in [1, 2] {
+            let address = (Ipv4Addr::LOCALHOST, number).into();
+            let id = NodeId::from_bytes([128 + number as u8; 32]);
+            node.env.table.verified(now().instant, Contact { id, address });
+        }
+        node
+    }
+
+    fn now() -> Now {
+        Now { instant: Instant::default(), unix_ms: 1 }
+    }
+
+    /// How many are left after the others' half was seen to be held twice, and `meanwhile` happened before it was dropped.
+    fn left_after(meanwhile: impl FnOnce(&mut Node<MapStore>)) -> u64 {
+        let mut node = node();
+        let mut strays = begun(&node.env.store, 2);
+        let (_, foreign) = halves();
+        (1..3).for_each(|number| strays.confirm(node.env.store.tree(), &[foreign], holder(number)));
+        meanwhile(&mut node);
+        strays.drop_some(&mut node.env);
+        node.env.store.tree().sum(&Prefix::ALL).records
+    }
+
+    #[test]
+    fn what_has_come_to_belong_to_this_node_since_the_round_began_stays() {
+        assert!(left_after(|_| ()) < 100, "others are closer");
+        let closer = NodeId::from_bytes([129; 32]);
+        assert_eq!(left_after(|node| _ = node.env.table.remove(&closer)), 100);
     }
 }
