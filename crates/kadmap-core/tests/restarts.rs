@@ -110,7 +110,7 @@ fn who_leaves_waits_for_one_that_is_just_back_to_tell_what_it_lacks() {
         _ => None,
     });
     assert_eq!(handed_over, 0);
-    assert!(network.bytes_sent.get("Refused").is_some(), "the one that is back did not know yet");
+    assert!(network.bytes_sent.contains_key("Refused"), "the one that is back did not know yet");
     assert_eq!(carried(&network), 0, "no record travels");
 }
 
