@@ -234,19 +234,7 @@ impl<A: Address> Repair<A> {
             return self.go_on_syncing(env, now);
         };
         if let Response::Refused(Refusal::Starting) = response {
-            if self.leaving_since.is_some_and(|since| now.instant.since(since) >= LEAVING_PATIENCE) {
-                session.into_ranges().into_iter().for_each(|range| env.outbox.push_range(signal.from, range));
-                return env.send_parcels(now);
-            }
-            if let Some(sync) = &mut self.sync {
-                // It has no more to tell than this node.
-                sync.let_go(&signal.from.id);
-                return self.go_on_syncing(env, now);
-            }
-            let reach = session.reach();
-            let ranges = session.into_ranges();
-            let wait = if self.leaving_since.is_some() { BUSY_WAIT_LEAVING } else { BUSY_WAIT };
-            return self.add([(signal.from, ranges)], now.instant + wait, reach);
+            return self.put_off(env, now, session);
         }
         if let (Response::Sums(sums), Some(_)) = (&response, &self.sync) {
             env.attendance.told(sums.member_ms);
@@ -263,6 +251,24 @@ impl<A: Address> Repair<A> {
         }
         self.go_on_syncing(env, now);
         self.tidy_up();
+    }
+
+    /// Goes on without a holder that cannot tell yet what it has.
+    fn put_off<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, session: Session<A>) {
+        let (partner, reach) = (session.partner(), session.reach());
+        let Some(since) = self.leaving_since else {
+            if let Some(sync) = &mut self.sync {
+                // It has no more to tell than this node.
+                sync.let_go(&partner.id);
+                return self.go_on_syncing(env, now);
+            }
+            return self.add([(partner, session.into_ranges())], now.instant + BUSY_WAIT, reach);
+        };
+        if now.instant.since(since) < LEAVING_PATIENCE {
+            return self.add([(partner, session.into_ranges())], now.instant + BUSY_WAIT_LEAVING, reach);
+        }
+        session.into_ranges().into_iter().for_each(|range| env.outbox.push_range(partner, range));
+        env.send_parcels(now);
     }
 
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
