@@ -337,6 +337,18 @@ fn a_newcomer_that_lacks_what_was_written_has_no_say_in_a_quorum() {
 }
 
 /// Who holds a name, of all nodes, and how many of them are among those closest to it.
+#[test]
+fn who_is_left_alone_before_it_has_learnt_anything_has_a_say() {
+    for seed in 0..20 {
+        let mut network = swarm(seed, 1, &Config::default());
+        let other = network.spawn(Config::default(), &[0]);
+        network.wait_for(other, |event| matches!(event, Event::Joined { .. }).then_some(()));
+        network.set_up(0, false);
+        network.run_for(Duration::from_millis(seed * 20));
+        assert_eq!(value(&mut network, other, "nothing"), None, "after {} ms", seed * 20);
+    }
+}
+
 fn held_by(network: &mut Network, nodes: usize, replication: usize, name: &str) -> (usize, usize) {
     let all: Vec<_> = (0..nodes).collect();
     let closest: Vec<_> = by_distance(network, &all, name).into_iter().take(replication).collect();

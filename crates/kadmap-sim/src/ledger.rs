@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
-use kadmap_core::{NodeId, Record, Stamp, WriteOutcome};
+use kadmap_core::{Base, NodeId, Record, Stamp, WriteOutcome};
 
 /// Who writes: a node from one start to the next, in which its stamps rise.
 pub type Writer = u64;
@@ -21,7 +21,7 @@ pub enum Breach {
     Lost {
         /// Which record.
         name: String,
-        /// What was written; `None` for a delete.
+        /// What was written; `None` for what takes away.
         payload: Option<Bytes>,
         /// The stamp that was acknowledged.
         stamp: Stamp,
@@ -64,7 +64,9 @@ impl fmt::Display for Breach {
                 let at = stamp.unix_ms();
                 write!(f, "'{name}' has lost '{}', acknowledged with a stamp of {at} ms", text(payload))
             }
-            Self::Lost { name, payload: None, .. } => write!(f, "'{name}' has lost a delete"),
+            Self::Lost { name, payload: None, .. } => {
+                write!(f, "'{name}' has lost a delete, a removal or a trim")
+            }
             Self::Doubled { name, payload } => write!(f, "'{name}' holds '{}' twice", text(payload)),
             Self::Phantom { name, payload } => {
                 write!(f, "'{name}' holds '{}', which nobody wrote", text(payload))
@@ -85,6 +87,21 @@ enum Deed {
     Put,
     Append,
     Delete,
+    /// Removes the item of this stamp.
+    Remove(Stamp),
+    /// Drops the items up to this stamp.
+    Trim(Stamp),
+}
+
+impl Deed {
+    /// Whether it takes away, as its user wanted, the item of a stamp.
+    fn takes(self, item: Stamp) -> bool {
+        match self {
+            Self::Remove(removed) => removed == item,
+            Self::Trim(up_to) => item <= up_to,
+            _ => false,
+        }
+    }
 }
 
 /// How far off the worst clocks are.
@@ -152,6 +169,23 @@ impl Ledger {
         self.begin(name, Deed::Delete, Bytes::new(), writer)
     }
 
+    /// Notes that somebody begins to remove an item.
+    pub fn begin_remove(&mut self, name: &str, item: Stamp, writer: Writer) -> EntryId {
+        self.begin(name, Deed::Remove(item), Bytes::new(), writer)
+    }
+
+    /// Notes that somebody begins to drop the items up to a stamp.
+    pub fn begin_trim(&mut self, name: &str, up_to: Stamp, writer: Writer) -> EntryId {
+        self.begin(name, Deed::Trim(up_to), Bytes::new(), writer)
+    }
+
+    /// The stamps of the acknowledged appends to a record, in the order in which they began.
+    pub fn appended(&self, name: &str) -> Vec<Stamp> {
+        let entries = self.entries.get(name).map(Vec::as_slice).unwrap_or_default();
+        let appends = entries.iter().filter(|entry| entry.deed == Deed::Append);
+        appends.filter_map(|entry| Some(entry.promise.as_ref()?.stamp)).collect()
+    }
+
     fn begin(&mut self, name: &str, deed: Deed, payload: Bytes, writer: Writer) -> EntryId {
         self.clock += 1;
         let entry = Entry { deed, payload, writer, began: self.clock, ended: None, promise: None };
@@ -217,6 +251,8 @@ impl Ledger {
         let base = record.base().map(|base| base.stamp).unwrap_or_default();
         let present: BTreeSet<_> = record.items().filter_map(|item| item.payload.as_ref()).collect();
         let present: BTreeSet<_> = present.into_iter().map(|payload| payload.bytes.clone()).collect();
+        let live = |stamp| record.items().find(|item| item.stamp == stamp)?.payload.as_ref();
+        let is_taken = |stamp| entries.iter().any(|entry| entry.deed.takes(stamp));
         let mut breaches = Vec::new();
         for entry in entries {
             let Some(promise) = &entry.promise else { continue };
@@ -224,16 +260,27 @@ impl Ledger {
                 continue;
             }
             let kept = match entry.deed {
-                Deed::Append => base > promise.stamp || present.contains(&entry.payload),
+                Deed::Append => {
+                    base > promise.stamp || present.contains(&entry.payload) || is_taken(promise.stamp)
+                }
                 Deed::Put | Deed::Delete => base >= promise.stamp,
+                Deed::Remove(item) => live(item).is_none(),
+                Deed::Trim(up_to) => base >= up_to,
             };
             if kept {
                 continue;
             }
-            let payload = (entry.deed != Deed::Delete).then(|| entry.payload.clone());
-            let value = record.base().and_then(|base| base.payload.as_ref());
+            let payload = matches!(entry.deed, Deed::Put | Deed::Append).then(|| entry.payload.clone());
+            let value = match entry.deed {
+                Deed::Delete => record.base().and_then(|base| base.payload.as_ref()),
+                Deed::Remove(item) => live(item),
+                Deed::Trim(up_to) => {
+                    record.items().find(|item| item.stamp <= up_to).and_then(|item| item.payload.as_ref())
+                }
+                Deed::Put | Deed::Append => None,
+            };
             breaches.push(match (entry.deed, value) {
-                (Deed::Delete, Some(value)) => {
+                (Deed::Delete | Deed::Remove(_) | Deed::Trim(_), Some(value)) => {
                     Breach::Resurrected { name: name.to_owned(), payload: value.bytes.clone() }
                 }
                 _ => Breach::Lost { name: name.to_owned(), payload, stamp: promise.stamp },
@@ -259,7 +306,9 @@ fn foreign_items(name: &str, record: &Record, entries: &[Entry]) -> Vec<Breach> 
             breaches.push(Breach::Doubled { name: name(), payload });
         }
     }
-    if let Some(value) = record.base().and_then(|base| base.payload.as_ref())
+    let is_floor = |base: &Base| entries.iter().any(|entry| entry.deed == Deed::Trim(base.stamp));
+    if let Some(base) = record.base().filter(|base| !is_floor(base))
+        && let Some(value) = &base.payload
         && !known(Deed::Put, &value.bytes)
     {
         breaches.push(Breach::Phantom { name: name(), payload: value.bytes.clone() });
@@ -288,7 +337,7 @@ fn disorder(name: &str, record: &Record, entries: &[Entry]) -> Vec<Breach> {
 
 #[cfg(test)]
 mod tests {
-    use kadmap_core::{Base, Codec, Item, Payload, Shape, Version};
+    use kadmap_core::{Codec, Item, Payload, Shape, Version};
 
     use super::*;
 
@@ -383,5 +432,29 @@ mod tests {
         assert!(matches!(&judged(&ledger, &back)[..], [Breach::Resurrected { .. }]));
         let gone = Record::from_parts(Some(base(2, None)), []);
         assert_eq!(judged(&ledger, &gone), []);
+    }
+
+    /// Two appends, of which the first is taken away, by its removal or by a trim up to it.
+    fn taken(begin: impl FnOnce(&mut Ledger) -> EntryId) -> Ledger {
+        let mut ledger = ledger(false);
+        let entry = begin(&mut ledger);
+        ledger.end(entry, Some(&outcome(3)));
+        ledger
+    }
+
+    #[test]
+    fn an_item_that_comes_back_after_its_removal_or_a_trim_is_caught_and_one_that_is_gone_is_not_lost() {
+        let back = Record::from_parts(None, [item(1, "one"), item(2, "two")]);
+        let floor = Base { shape: Shape::List, ..base(1, Some("[]")) };
+        let gone = Record::from_parts(None, [Item { payload: None, ..item(1, "") }, item(2, "two")]);
+        let cut = Record::from_parts(Some(floor), [item(2, "two")]);
+        let removed = taken(|ledger| ledger.begin_remove("x", at(1), 7));
+        let trimmed = taken(|ledger| ledger.begin_trim("x", at(1), 7));
+        for (ledger, kept) in [(removed, gone), (trimmed, cut)] {
+            assert_eq!(judged(&ledger, &kept), []);
+            assert!(matches!(&judged(&ledger, &back)[..], [Breach::Resurrected { .. }]));
+            let both_gone = Record::from_parts(kept.base().cloned(), []);
+            assert!(matches!(&judged(&ledger, &both_gone)[..], [Breach::Lost { .. }]));
+        }
     }
 }

@@ -611,7 +611,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     fn fell_silent(&mut self, now: Now, id: NodeId) {
         self.env.peers.silent(now.instant, &id);
-        self.repair.fell_silent(&id);
+        self.repair.fell_silent(&mut self.env, now, &id);
         self.env.arrived.retain(|contact| contact.id != id);
         let removal = self.env.table.failed(&id);
         if removal != Removal::Unknown {

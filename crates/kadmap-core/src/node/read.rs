@@ -40,6 +40,8 @@ pub(super) struct Read<A: Address> {
     mixed: bool,
     /// Whether `merged` is of a node whose clock may be ahead: others may still hold what it has buried.
     buried_early: bool,
+    /// Whether this node was to answer itself while it still learnt what belongs to it.
+    own_had_no_say: bool,
 }
 
 impl<A: Address> Read<A> {
@@ -62,6 +64,7 @@ impl<A: Address> Read<A> {
             fetching: None,
             mixed: false,
             buried_early: false,
+            own_had_no_say: false,
         }
     }
 
@@ -96,6 +99,14 @@ impl<A: Address> Read<A> {
             self.finder = None;
         }
         if let Some(replicas) = &mut self.replicas {
+            // The others that were to tell this node what it missed may be gone by now, and its own word is what is left.
+            if self.own_had_no_say
+                && !env.is_syncing
+                && let Some(state) = replicas.state_mut(&env.own)
+            {
+                self.own_had_no_say = false;
+                *state = State::Idle;
+            }
             replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
         }
         while let Some((to, want)) = self.next_to_ask(env) {
@@ -200,7 +211,10 @@ impl<A: Address> Read<A> {
                     self.take_in(now, version, record);
                     State::Done(Told { version, merged: true })
                 }
-                Err(_) => State::Silent,
+                Err(_) => {
+                    self.own_had_no_say = env.is_syncing;
+                    State::Silent
+                }
             }
         } else {
             if want == Want::Record {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kadmap_core::{Change, Consistency, NodeId, ReadOptions, WriteOptions};
+use kadmap_core::{Change, Consistency, NodeId, ReadOptions, Stamp, WriteOptions};
 
 use super::{Plan, Verdict};
 use crate::ledger::EntryId;
@@ -29,7 +29,7 @@ const LEAVING: Duration = Duration::from_secs(60);
 /// What users do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deeds {
-    /// They put, append and delete.
+    /// They put, append, remove, trim and delete.
     Mixed,
     /// They append, many at once.
     Appends,
@@ -181,20 +181,31 @@ impl Chaos {
         self.written += 1;
         let payload = format!("{at}, write {}", self.written);
         let number = self.sim.dice().below(REGISTERS + LISTS);
-        let deletes = self.sim.dice().below(8) == 0;
-        let name = if number < REGISTERS { format!("register {number}") } else { format!("list {number}") };
-        let (entry, change) = match (deletes, number < REGISTERS) {
-            (true, _) => (self.ledger.begin_delete(&name, writer), Change::Delete),
-            (false, true) => {
+        let chance = self.sim.dice().below(16);
+        let is_list = number >= REGISTERS;
+        let name = if is_list { format!("list {number}") } else { format!("register {number}") };
+        let (entry, change) = match (chance, self.appended(&name)) {
+            (0 | 1, _) => (self.ledger.begin_delete(&name, writer), Change::Delete),
+            (2 | 3, Some(stamp)) => {
+                (self.ledger.begin_remove(&name, stamp, writer), Change::Remove { stamp })
+            }
+            (4, Some(up_to)) => (self.ledger.begin_trim(&name, up_to, writer), Change::Trim { up_to }),
+            _ if !is_list => {
                 (self.ledger.begin_put(&name, payload.clone(), writer), crate::sim::put(payload))
             }
-            (false, false) => {
+            _ => {
                 self.appends += 1;
                 (self.ledger.begin_append(&name, payload.clone(), writer), crate::sim::append(payload))
             }
         };
         let operation = self.sim.write(at, &name, change, WriteOptions::default());
         self.running.push((operation, entry));
+    }
+
+    /// The stamp of an item that was acknowledged, if there is any.
+    fn appended(&mut self, name: &str) -> Option<Stamp> {
+        let stamps = self.ledger.appended(name);
+        (!stamps.is_empty()).then(|| stamps[self.sim.dice().below(stamps.len())])
     }
 
     /// Notes what has come of the operations.
@@ -224,6 +235,8 @@ impl Chaos {
         for node in self.nodes.clone() {
             self.sim.restart(node, Disk::Kept);
         }
+        // Who had found nobody to join, because nobody was there yet, tries again, as a real node does all along.
+        self.sim.heal();
         self.sim.run_for(RECOVERY);
         self.collect();
     }

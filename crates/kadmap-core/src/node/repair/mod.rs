@@ -208,10 +208,12 @@ impl<A: Address> Repair<A> {
     }
 
     /// Forgets what was to be compared with a node that does not answer; what became of its place is another task.
-    pub(super) fn fell_silent(&mut self, id: &NodeId) {
+    pub(super) fn fell_silent<S>(&mut self, env: &mut Env<S, A>, now: Now, id: &NodeId) {
         self.tasks.retain(|contact, _| contact.id != *id);
         if let Some(sync) = &mut self.sync {
             sync.let_go(id);
+            // Who is alone now has a say at once: an operation may hear of this silence next, and count whoever is left.
+            self.go_on_syncing(env, now);
         }
     }
 
@@ -280,14 +282,18 @@ impl<A: Address> Repair<A> {
     }
 
     fn go_on_syncing<S>(&mut self, env: &mut Env<S, A>, now: Now) {
-        if self.sync.as_ref().is_some_and(|sync| sync.is_done(now.instant)) {
+        let is_done = |sync: &Option<Sync<A>>| sync.as_ref().is_some_and(|sync| sync.is_done(now.instant));
+        if !is_done(&self.sync)
+            && let Some(next) = self.sync.as_mut().and_then(|sync| sync.next(env, now.instant))
+        {
+            self.add([next], now.instant, Reach::Shared);
+        }
+        // That nobody is left to be asked is known only now.
+        if is_done(&self.sync) {
             self.sync = None;
             env.awaited = None;
             env.is_syncing = false;
             env.attendance.inherit(now, read_quorum(env));
-        }
-        if let Some(next) = self.sync.as_mut().and_then(|sync| sync.next(env, now.instant)) {
-            self.add([next], now.instant, Reach::Shared);
         }
     }
 
