@@ -34,6 +34,23 @@ async fn any_member_will_do() {
 }
 
 #[tokio::test]
+async fn a_node_whose_last_contact_has_left_finds_whoever_comes_to_that_address() {
+    let first = node().spawn().await.unwrap();
+    let address = first.address().to_string();
+    let second = node().join([address.clone()]).spawn().await.unwrap();
+    first.leave().await.unwrap();
+    let second = &second;
+    eventually("the second is alone", || async move { second.peers().await.unwrap().is_empty() }).await;
+    let third = node().listen(address).spawn().await.unwrap();
+    let third = &third;
+    eventually("the second and the third know each other", || async move {
+        third.peers().await.unwrap().len() == 1 && second.peers().await.unwrap().len() == 1
+    })
+    .await;
+    share(third, second).await;
+}
+
+#[tokio::test]
 async fn nodes_that_start_at_once_through_each_other_form_one_swarm() {
     // The ports must be known before any node runs, so they are reserved and given back.
     let reserved: Vec<_> = (0..6).map(|_| dead_address()).collect();

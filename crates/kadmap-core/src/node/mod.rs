@@ -440,6 +440,11 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         self.env.status(now)
     }
 
+    /// Whether this node knows nobody who responds.
+    pub fn is_alone(&self) -> bool {
+        self.env.table.is_empty()
+    }
+
     /// Live contacts, in no particular order.
     pub fn contacts(&self) -> Vec<Contact<A>> {
         self.env.table.iter().collect()

@@ -149,9 +149,10 @@ impl Sim {
         self.drive(index, |node, now| node.join(now, through));
     }
 
-    /// Lets nodes that found nobody when they were started try again.
+    /// Lets nodes that found nobody when they were started, or know nobody any more, try again.
     pub(super) fn join_again(&mut self) {
-        for index in self.indexes(|slot| slot.alone && slot.condition == Condition::Up) {
+        let knows_nobody = |slot: &Slot| slot.alone || slot.node.as_ref().is_some_and(|node| node.is_alone());
+        for index in self.indexes(|slot| slot.condition == Condition::Up && knows_nobody(slot)) {
             let through = self.reachable_from(index, JOINS_THROUGH_MAX);
             if !through.is_empty() {
                 self.nodes[index.0 as usize].alone = false;

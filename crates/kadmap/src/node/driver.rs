@@ -108,7 +108,7 @@ impl Driver {
             contacts_file: parts.contacts_file,
             ready: Some(parts.ready),
             stop_replies: Vec::new(),
-            later_joins: LaterJoins::default(),
+            later_joins: LaterJoins::new(&parts.join),
             guard: parts.guard,
             stage: Stage::Joining(Join::new(parts.join, now)),
             waiters: Waiters::default(),
@@ -345,7 +345,8 @@ impl Driver {
     }
 
     fn go_on_joining(&mut self) {
-        self.later_joins.step().into_iter().for_each(|address| self.transport.dial(address));
+        let is_alone = matches!(self.stage, Stage::Member) && self.node.is_alone();
+        self.later_joins.step(is_alone).into_iter().for_each(|address| self.transport.dial(address));
         let Stage::Joining(join) = &mut self.stage else { return };
         match join.step(Instant::now()) {
             Step::Wait => {}

@@ -10,6 +10,8 @@ use crate::transport::DialError;
 
 /// Wait before addresses that did not answer are dialled again: nodes that start at the same moment find each other.
 const REDIAL_INTERVAL: Duration = Duration::from_millis(300);
+/// And once the time to try is up, for who goes on all the same.
+const REDIAL_INTERVAL_LATER: Duration = Duration::from_secs(5);
 
 /// Where to look for members.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +24,13 @@ pub(crate) struct JoinPlan {
     pub(crate) timeout: Duration,
     /// Try for ever.
     pub(crate) retry: bool,
+}
+
+impl JoinPlan {
+    /// Whether there is nowhere to look.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.addresses.is_empty() && self.known.is_empty()
+    }
 }
 
 /// What to do about joining now.
@@ -47,13 +56,18 @@ pub(crate) struct Join {
 
 impl Join {
     pub(crate) fn new(plan: JoinPlan, now: Instant) -> Self {
-        let deadline = now + plan.timeout;
-        Self { plan, deadline, dialling: BTreeSet::new(), redial_at: Some(now), failures: BTreeMap::new() }
+        Self::after(plan, now)
+    }
+
+    /// A join that begins at some time.
+    pub(crate) fn after(plan: JoinPlan, start: Instant) -> Self {
+        let deadline = start + plan.timeout;
+        Self { plan, deadline, dialling: BTreeSet::new(), redial_at: Some(start), failures: BTreeMap::new() }
     }
 
     /// What to do now.
     pub(crate) fn step(&mut self, now: Instant) -> Step {
-        if self.plan.addresses.is_empty() && self.plan.known.is_empty() {
+        if self.plan.is_empty() {
             return Step::StartAlone;
         }
         if !self.plan.retry && (now >= self.deadline || self.is_hopeless()) {
@@ -75,14 +89,21 @@ impl Join {
 
     /// When [`step`](Self::step) has something to do next.
     pub(crate) fn next_timer(&self) -> Instant {
-        self.redial_at.map_or(self.deadline, |at| at.min(self.deadline))
+        match self.redial_at {
+            Some(at) if self.plan.retry => at,
+            Some(at) => at.min(self.deadline),
+            // Dials end by themselves.
+            None if self.plan.retry => self.deadline.max(Instant::now() + REDIAL_INTERVAL_LATER),
+            None => self.deadline,
+        }
     }
 
     /// Takes note that nobody of our swarm answered at an address.
     pub(crate) fn failed(&mut self, now: Instant, address: SocketAddr, reason: DialError) {
         if self.dialling.remove(&address) {
             self.failures.insert(address, reason);
-            self.redial_at.get_or_insert(now + REDIAL_INTERVAL);
+            let wait = if now < self.deadline { REDIAL_INTERVAL } else { REDIAL_INTERVAL_LATER };
+            self.redial_at.get_or_insert(now + wait);
         }
     }
 

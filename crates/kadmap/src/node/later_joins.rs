@@ -1,7 +1,8 @@
-//! Joining while the node runs: a node that started alone, or was cut off, gets to know members by address.
+//! Joining while the node runs: a node that started alone, or was cut off, gets to know members by address; and one that
+//! has lost its last contact looks again where it found the first.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -9,10 +10,17 @@ use super::join::{Join, JoinPlan, Step};
 use crate::error::StartError;
 use crate::transport::DialError;
 
+/// How long a node knows nobody before it looks for somebody: who has just left may still answer.
+const ALONE_FOR: Duration = Duration::from_secs(5);
+
 /// The joins under way, oldest first.
 #[derive(Default)]
 pub(super) struct LaterJoins {
     joins: Vec<LaterJoin>,
+    /// Where the node found its swarm.
+    home: JoinPlan,
+    /// The search for somebody there, while the node knows nobody.
+    search: Option<Join>,
 }
 
 struct LaterJoin {
@@ -36,14 +44,20 @@ impl LaterJoin {
 }
 
 impl LaterJoins {
+    /// No joins yet, of a node that is to find its swarm as planned.
+    pub(super) fn new(home: &JoinPlan) -> Self {
+        let home = JoinPlan { retry: true, ..home.clone() };
+        Self { home, ..Self::default() }
+    }
+
     pub(super) fn begin(&mut self, plan: JoinPlan, reply: oneshot::Sender<Result<(), StartError>>) {
         let dialling = Some(Join::new(plan, Instant::now()));
         self.joins.push(LaterJoin { dialling, reply: Some(reply) });
     }
 
-    /// The addresses to dial now; joins whose time is up are told so.
-    pub(super) fn step(&mut self) -> Vec<SocketAddr> {
-        let mut to_dial = Vec::new();
+    /// The addresses to dial now; joins whose time is up are told so. To be told whether the node knows nobody.
+    pub(super) fn step(&mut self, is_alone: bool) -> Vec<SocketAddr> {
+        let mut to_dial = self.look_for_somebody(is_alone);
         for join in &mut self.joins {
             match join.dialling.as_mut().map(|dialling| dialling.step(Instant::now())) {
                 Some(Step::Dial(addresses)) => to_dial.extend(addresses),
@@ -55,9 +69,22 @@ impl LaterJoins {
         to_dial
     }
 
+    fn look_for_somebody(&mut self, is_alone: bool) -> Vec<SocketAddr> {
+        if !is_alone {
+            self.search = None;
+            return Vec::new();
+        }
+        let now = Instant::now();
+        let search = self.search.get_or_insert_with(|| Join::after(self.home.clone(), now + ALONE_FOR));
+        match search.step(now) {
+            Step::Dial(addresses) => addresses,
+            _ => Vec::new(),
+        }
+    }
+
     /// Takes note that a member answered at an address; tells whether a join was waiting for that.
     pub(super) fn connected(&mut self, address: &SocketAddr) -> bool {
-        let mut is_wanted = false;
+        let mut is_wanted = self.search.take_if(|search| search.is_dialling(address)).is_some();
         for join in &mut self.joins {
             is_wanted |= join.dialling.take_if(|dialling| dialling.is_dialling(address)).is_some();
         }
@@ -66,7 +93,8 @@ impl LaterJoins {
 
     /// Takes note that nobody of our swarm answered at an address.
     pub(super) fn failed(&mut self, address: SocketAddr, reason: &DialError) {
-        for dialling in self.joins.iter_mut().filter_map(|join| join.dialling.as_mut()) {
+        let asked_for = self.joins.iter_mut().filter_map(|join| join.dialling.as_mut());
+        for dialling in asked_for.chain(&mut self.search) {
             dialling.failed(Instant::now(), address, reason.clone());
         }
     }
@@ -80,6 +108,8 @@ impl LaterJoins {
 
     /// When [`step`](Self::step) has something to do next.
     pub(super) fn next_timer(&self) -> Option<Instant> {
-        self.joins.iter().filter_map(|join| join.dialling.as_ref().map(Join::next_timer)).min()
+        let asked_for = self.joins.iter().filter_map(|join| join.dialling.as_ref());
+        let search = self.search.as_ref().filter(|_| !self.home.is_empty());
+        asked_for.chain(search).map(Join::next_timer).min()
     }
 }
