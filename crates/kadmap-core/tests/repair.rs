@@ -7,7 +7,8 @@ use std::time::Duration;
 use kadmap_core::testing::{Link, Network};
 use kadmap_core::wire::{Body, Message, Put, PutMode, Request};
 use kadmap_core::{
-    Base, Change, Config, Contact, Event, Record, RecordId, RecordStore, Shape, Stamp, Version, WriteOptions,
+    Base, Change, Config, Contact, Event, ItemRange, ReadOptions, Record, RecordId, RecordStore, Shape,
+    Stamp, Version, WriteOptions,
 };
 use support::*;
 
@@ -345,6 +346,10 @@ fn who_is_left_alone_before_it_has_learnt_anything_has_a_say() {
         network.wait_for(other, |event| matches!(event, Event::Joined { .. }).then_some(()));
         network.set_up(0, false);
         network.run_for(Duration::from_millis(seed * 20));
+        let (id, all) = (record("nothing"), ItemRange::default());
+        let paged = network.with(other, |node, now| node.items(now, id, all, true, ReadOptions::default()));
+        let paged = network.outcome(other, paged);
+        assert!(matches!(&paged, Event::Items { result: Ok(_), .. }), "{paged:?} after {} ms", seed * 20);
         assert_eq!(value(&mut network, other, "nothing"), None, "after {} ms", seed * 20);
     }
 }

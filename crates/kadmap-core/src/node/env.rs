@@ -9,6 +9,7 @@ use rand_core::Rng;
 
 use super::attendance::Attendance;
 use super::background::{Background, Unhurried};
+use super::leave::Leaving;
 use super::peers::{Heard, Peers};
 use super::repair::{Awaited, Misplaced, Outbox};
 use super::requests::{Owner, Requests, Waits};
@@ -20,7 +21,7 @@ use crate::config::{Config, Role};
 use crate::indexed::Indexed;
 use crate::operation::{Event, OperationId};
 use crate::record::{Clock, OVERHEAD_BYTES, Record, Stamp};
-use crate::routing::{Admission, RoutingTable};
+use crate::routing::{Admission, Removal, RoutingTable};
 use crate::store::{RecordId, RecordStore, Ticket};
 use crate::wire::{Body, Items, Message, RecordCopy, Request, RequestId, Response, Stored, WireContact};
 use crate::{Address, Contact, Instant, NodeId, Now};
@@ -85,6 +86,8 @@ pub(super) struct Env<S, A: Address> {
     pub(super) sync_due: bool,
     /// What it is being sent of that.
     pub(super) awaited: Option<Awaited>,
+    /// How far it has come in leaving.
+    pub(super) leaving: Leaving,
     /// Contacts that are new or back, and have not been handed their records.
     pub(super) arrived: Vec<Contact<A>>,
     /// Contacts that fell silent or left, whose records lack a replica, and since when.
@@ -240,6 +243,10 @@ impl<S, A: Address> Env<S, A> {
     }
 
     fn push_request(&mut self, to: Contact<A>, id: RequestId, request: Request, unhurried: bool) {
+        // Whoever hears a request after the goodbye takes this node for one that is back.
+        if self.leaving.asks_nothing() && !matches!(request, Request::Leave(_)) {
+            return;
+        }
         let id = self.requests.in_flight(id).map_or(id, |in_flight| in_flight.wire_id(id));
         let body = Body::Request(request);
         let message = Message { id, from_client: self.is_client(), unhurried, body };
@@ -272,6 +279,16 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             self.attendance.doubt();
             self.is_syncing = true;
         }
+    }
+
+    /// Takes note that a node leaves.
+    pub(super) fn goodbye(&mut self, now: Now, id: &NodeId) {
+        // A client that leaves was nobody's replica.
+        if self.table.remove(id) != Removal::Unknown {
+            self.departed.push((*id, now.instant));
+        }
+        self.peers.left(now.instant, id);
+        self.watches.abandon(id);
     }
 
     /// Takes in a contact that has just proved itself at its address.

@@ -1,5 +1,7 @@
 //! A lookup under way: the pure state machine of `lookup`, fed with real answers.
 
+use std::time::Duration;
+
 use rand_core::Rng;
 
 use super::env::Env;
@@ -7,13 +9,17 @@ use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
 use crate::lookup::{Hop, Lookup, LookupConfig};
 use crate::wire::{FindNode, KnownIds, Request, Response, WireContact};
-use crate::{Address, Contact, Key, NodeId, Now};
+use crate::{Address, Contact, Instant, Key, NodeId, Now};
 
 /// Candidates beyond the replicas, to stand in for those that do not answer.
 const SPARE_CANDIDATES: usize = 12;
 
 /// Contacts asked for in one answer, as a multiple of what is wanted; most are told by several.
 const TOLD_PER_WANTED: usize = 2;
+
+/// A first look that took no longer is repeated when nobody has answered. One that had to wait for nodes of which it is not
+/// known how fast they answer takes 5 s, and two of them would take longer than an operation may.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// Finds the nodes closest to a place.
 pub(super) struct Finder<A: Address> {
@@ -29,30 +35,22 @@ pub(super) struct Finder<A: Address> {
     heard_news: bool,
     /// The answer when the routing table already knows everyone near.
     known: Option<Vec<Contact<A>>>,
-    /// Whether nodes that were silent lately are asked all the same: only when nobody else has answered.
-    asks_silent: bool,
+    /// When a first look began; a second one asks all the same those that were silent lately.
+    first_look: Option<Instant>,
+    /// Whom the first look did not ask, because they were silent lately.
+    passed_over: Vec<Contact<A>>,
 }
 
 impl<A: Address> Finder<A> {
     /// Starts from the routing table, and ends there when it knows everyone near the target.
     pub(super) fn new<S>(env: &mut Env<S, A>, now: Now, target: Key) -> Self {
         let want = env.config.replication + SPARE_CANDIDATES;
-        if env.table.knows_all_near(&target, want) {
-            let known = env.table.closest(&target, want, |_| true);
-            let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
-            let (spared, known) = (Box::default(), Some(known));
-            return Self {
-                target,
-                told: 0,
-                spared,
-                is_patient: false,
-                lookup,
-                heard_news: false,
-                known,
-                asks_silent: true,
-            };
+        if !env.table.knows_all_near(&target, want) {
+            return Self::by_asking(env, now, target);
         }
-        Self::by_asking(env, now, target)
+        let known = env.table.closest(&target, want, |_| true);
+        let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
+        Self { known: Some(known), ..Self::begin(now, target, 0, lookup) }
     }
 
     /// Asks other nodes even when the routing table seems to know everyone.
@@ -87,17 +85,20 @@ impl<A: Address> Finder<A> {
             env.table.touch(bucket, now.instant);
         }
         let told = told.min(env.config.limits.contacts_per_answer_max) as u32;
-        let lookup = Lookup::new(target, env.own, seeds, config);
-        let spared = Box::default();
+        Self::begin(now, target, told, Lookup::new(target, env.own, seeds, config))
+    }
+
+    fn begin(now: Now, target: Key, told: u32, lookup: Lookup<A>) -> Self {
         Self {
             target,
             told,
-            spared,
+            spared: Box::default(),
             is_patient: false,
             lookup,
             heard_news: false,
             known: None,
-            asks_silent: false,
+            first_look: Some(now.instant),
+            passed_over: Vec::new(),
         }
     }
 
@@ -124,20 +125,28 @@ impl<A: Address> Finder<A> {
     fn next<S>(&mut self, env: &Env<S, A>, now: Now) -> Option<Contact<A>> {
         loop {
             let Some(candidate) = self.lookup.next() else {
-                if self.asks_silent || !self.lookup.is_done() || !self.lookup.closest().is_empty() {
-                    return None;
-                }
-                self.asks_silent = true;
-                let config = env.config.lookup(false);
-                let seeds = env.table.closest(&self.target, 2 * config.want, |_| true);
-                self.lookup = Lookup::new(self.target, env.own, seeds, config);
+                let is_in_vain = self.lookup.is_done() && self.lookup.closest().is_empty();
+                let began = self.first_look.take_if(|_| is_in_vain)?;
+                self.look_again(env, now.instant.since(began));
                 continue;
             };
-            if self.asks_silent || !env.peers.is_given_up(now.instant, &candidate.id) {
+            if self.first_look.is_none() || !env.peers.is_given_up(now.instant, &candidate.id) {
                 return Some(candidate);
             }
             self.lookup.failed(&candidate);
+            self.passed_over.push(candidate);
         }
+    }
+
+    /// Begins the second look, with those that were not asked, and with all if it was soon known that none answers:
+    /// they may have stood still for a moment.
+    fn look_again<S>(&mut self, env: &Env<S, A>, took: Duration) {
+        let config = env.config.lookup(false);
+        let mut seeds = std::mem::take(&mut self.passed_over);
+        if took < MOMENT {
+            seeds = env.table.closest(&self.target, 2 * config.want, |_| true);
+        }
+        self.lookup = Lookup::new(self.target, env.own, seeds, config);
     }
 
     /// Takes in what became of a request; ignores those that are not its own.

@@ -4,38 +4,86 @@
 //! Who means to be back in seconds with all it has only makes sure that others have whatever it has: its place is filled
 //! by those that stay 5 to 30 s later ([`Config::repair_delay`](crate::Config::repair_delay)), or not at all when it is
 //! back by then.
+//!
+//! It serves as before until it has brought everything; then it takes nothing more and brings what was written meanwhile.
+//! Whoever does not take what it is brought is left aside, or asked again if there is nobody else, for some seconds.
+//! After the goodbye it sends no request: that would tell that it is back.
 
 use std::time::Duration;
 
 use super::Node;
-use super::env::Env;
-use super::repair::Repair;
 use super::requests::Owner;
 use crate::operation::Event;
 use crate::store::RecordStore;
 use crate::wire::{Empty, Request};
 use crate::{Address, Consistency, Instant, Now};
 
-/// How long goodbyes are waited for.
-const GOODBYE_WAIT: Duration = Duration::from_millis(500);
+/// How long answers are waited for before the goodbyes, and then those to the goodbyes.
+const ANSWERS_WAIT: Duration = Duration::from_millis(500);
 
 /// How far a node has come in leaving.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum Leaving {
     #[default]
     No,
+    /// Brings what it holds to others, and serves as before.
     HandingOver,
+    /// Brings what was written meanwhile.
+    Closing,
+    /// Asks nothing more and waits for the answers that are out: no request may arrive after the goodbye.
+    FallingSilent {
+        until: Instant,
+    },
     SayingGoodbye {
         until: Instant,
     },
     Left,
 }
 
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reception {
+    Served,
+    /// Who asks is told that this node leaves.
+    TurnedAway,
+    /// Who asks will ask again, and is turned away then: until what was written last is where others look for it, nobody
+    /// may do without this node.
+    Unanswered,
+}
+
 impl Leaving {
-    /// When goodbyes are no longer waited for.
+    /// What becomes of a request now.
+    pub(super) fn reception(self, request: &Request) -> Reception {
+        // What is brought here now would be lost, or have to be brought further.
+        let brings = matches!(request, Request::Compare(_) | Request::Copies(_));
+        let of_repair = matches!(request, Request::Divide(_) | Request::Fetch(_));
+        let of_records = matches!(
+            request,
+            Request::Get(_)
+                | Request::Put(_)
+                | Request::Items(_)
+                | Request::Names(_)
+                | Request::Recall(_)
+                | Request::Watch(_)
+        );
+        match self {
+            Self::No => Reception::Served,
+            _ if brings => Reception::TurnedAway,
+            Self::Closing if of_records => Reception::Unanswered,
+            _ if self.asks_nothing() && (of_records || of_repair) => Reception::TurnedAway,
+            _ => Reception::Served,
+        }
+    }
+
+    /// Whether this node asks nobody anything any more.
+    pub(super) fn asks_nothing(self) -> bool {
+        self > Self::Closing
+    }
+
+    /// When answers are no longer waited for.
     pub(super) fn next_timer(self) -> Option<Instant> {
         match self {
-            Self::SayingGoodbye { until } => Some(until),
+            Self::FallingSilent { until } | Self::SayingGoodbye { until } => Some(until),
             _ => None,
         }
     }
@@ -44,7 +92,7 @@ impl Leaving {
 impl<S: RecordStore, A: Address> Node<S, A> {
     /// Starts to leave for good: hands records over and says goodbye; [`Event::Left`] tells when it is done.
     pub fn leave(&mut self, now: Now) {
-        self.begin_leaving(now, Repair::leave);
+        self.begin_leaving(now, false);
     }
 
     /// Starts to leave for so short a time that nobody need take this node's place: it will be back with its store
@@ -56,39 +104,49 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let others = self.env.config.replication.min(self.env.table.len());
         let away = self.env.departed.len() + 1;
         if away < Consistency::Quorum.reads_needed(others) {
-            self.begin_leaving(now, Repair::leave_briefly);
+            self.begin_leaving(now, true);
         } else {
             self.leave(now);
         }
     }
 
-    fn begin_leaving(&mut self, now: Now, hand_over: fn(&mut Repair<A>, &mut Env<S, A>, Now)) {
-        if self.leaving != Leaving::No {
+    fn begin_leaving(&mut self, now: Now, is_brief: bool) {
+        if self.env.leaving != Leaving::No {
             return;
         }
         self.env.attendance.leave();
         self.end_watches(now);
         self.env.flush_background(now);
         self.env.outbox.delivered = 0;
-        self.leaving = Leaving::HandingOver;
+        self.env.leaving = Leaving::HandingOver;
         if !self.env.is_client() {
-            hand_over(&mut self.repair, &mut self.env, now);
+            self.repair.leave(&mut self.env, now, is_brief);
         }
         self.go_on_leaving(now);
     }
 
     /// Takes the next step of leaving, if the one before is done.
     pub(super) fn go_on_leaving(&mut self, now: Now) {
-        if self.leaving == Leaving::HandingOver && self.repair.is_idle(&self.env) {
-            for contact in self.env.table.iter().collect::<Vec<_>>() {
+        let until = now.instant + ANSWERS_WAIT;
+        let is_bringing = matches!(self.env.leaving, Leaving::HandingOver | Leaving::Closing);
+        if is_bringing && self.repair.has_handed_over(&mut self.env, now) {
+            self.env.leaving = Leaving::FallingSilent { until };
+        }
+        let has_all_answers =
+            |until: Instant, node: &Self| now.instant >= until || node.env.requests.len() == 0;
+        if let Leaving::FallingSilent { until: end } = self.env.leaving
+            && has_all_answers(end, self)
+        {
+            self.env.leaving = Leaving::SayingGoodbye { until };
+            let leavers = self.repair.take_leavers();
+            for contact in self.env.table.iter().chain(leavers).collect::<Vec<_>>() {
                 self.env.request(now, contact, Request::Leave(Empty {}), Owner::Background);
             }
-            self.leaving = Leaving::SayingGoodbye { until: now.instant + GOODBYE_WAIT };
         }
-        if let Leaving::SayingGoodbye { until } = self.leaving
-            && (now.instant >= until || self.env.requests.len() == 0)
+        if let Leaving::SayingGoodbye { until: end } = self.env.leaving
+            && has_all_answers(end, self)
         {
-            self.leaving = Leaving::Left;
+            self.env.leaving = Leaving::Left;
             self.env.events.push_back(Event::Left { handed_over: self.env.outbox.delivered });
         }
     }

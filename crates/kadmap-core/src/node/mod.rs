@@ -118,7 +118,6 @@ pub struct Node<S, A: Address = SocketAddr> {
     upkeep: Upkeep,
     repair: Repair<A>,
     absence: Absence<A>,
-    leaving: Leaving,
     last_operation: u64,
 }
 
@@ -167,6 +166,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             attendance,
             sync_due: false,
             awaited: None,
+            leaving: Leaving::No,
             arrived: Vec::new(),
             departed: Vec::new(),
             large_gets: VecDeque::new(),
@@ -183,7 +183,6 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             upkeep: Upkeep::new(),
             repair: Repair::default(),
             absence: Absence::default(),
-            leaving: Leaving::No,
             last_operation: 0,
         }
     }
@@ -314,7 +313,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// Takes in a message from a node that proved its id at this address.
     pub fn handle_message(&mut self, now: Now, from: Contact<A>, message: Message<A>) {
         self.env.wake(now);
-        if !message.from_client && self.stays(&from.id, &message.body) {
+        if !message.from_client && self.stays(now, &from.id, &message.body) {
             self.env.verified(now, from);
         }
         match message.body {
@@ -333,7 +332,9 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// Takes note that a member we dialled has proved its id at its address.
     pub fn handle_connected(&mut self, now: Now, contact: Contact<A>) {
-        self.env.verified(now, contact);
+        if !self.env.peers.has_left(now.instant, &contact.id) {
+            self.env.verified(now, contact);
+        }
     }
 
     /// Takes note that a contact cannot be reached under its id: nothing listens there, or somebody else does.
@@ -412,7 +413,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.upkeep.next_timer(&self.env, now.instant),
             self.repair.next_timer(&self.env, now.instant),
             self.absence.next_timer(&self.env, now.instant),
-            self.leaving.next_timer(),
+            self.env.leaving.next_timer(),
             large_answer,
             self.env.watchers.next_timer(),
             self.env.watches.next_timer(now.instant),
@@ -491,12 +492,13 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     }
 
     /// Whether a message shows that its sender means to stay: one that has said goodbye may still answer what it was
-    /// asked before, but only a new request of its own brings it back.
-    fn stays(&self, id: &NodeId, body: &Body<A>) -> bool {
+    /// asked before, but only a new request of its own brings it back; not even that to a node that leaves as well, for
+    /// which it is no help.
+    fn stays(&self, now: Now, id: &NodeId, body: &Body<A>) -> bool {
         match body {
             Body::Request(Request::Leave(_)) => false,
-            Body::Request(_) => true,
-            Body::Response(_) => !self.env.peers.has_left(id),
+            Body::Request(_) if self.env.leaving == Leaving::No => true,
+            _ => !self.env.peers.has_left(now.instant, id),
         }
     }
 
@@ -618,6 +620,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         self.env.peers.silent(now.instant, &id);
         self.repair.fell_silent(&mut self.env, now, &id);
         self.env.arrived.retain(|contact| contact.id != id);
+        // Who leaves brings what it holds to the last one, should that have stood still for a moment only.
+        if self.env.leaving != Leaving::No && self.env.table.len() == 1 {
+            return;
+        }
         let removal = self.env.table.failed(&id);
         if removal != Removal::Unknown {
             self.upkeep.fell_silent(&self.env, now, id);

@@ -28,6 +28,8 @@ pub(super) struct PageRead<A: Address> {
     pages: Vec<(PageSummary, Page)>,
     /// A replica whose page is on its way.
     fetching: Option<NodeId>,
+    /// Whether this node was to answer itself while it still learnt what belongs to it.
+    own_had_no_say: bool,
 }
 
 impl<A: Address> PageRead<A> {
@@ -43,7 +45,19 @@ impl<A: Address> PageRead<A> {
         let finder = Some(Finder::new(env, now, record_id.key));
         let consistency = options.consistency.unwrap_or(env.config.consistency);
         let (replicas, pages, fetching) = (None, Vec::new(), None);
-        Self { id, record_id, range, with_base, consistency, finder, replicas, pages, fetching }
+        let own_had_no_say = false;
+        Self {
+            id,
+            record_id,
+            range,
+            with_base,
+            consistency,
+            finder,
+            replicas,
+            pages,
+            fetching,
+            own_had_no_say,
+        }
     }
 
     /// Takes in news; tells the result once the read has ended.
@@ -77,6 +91,7 @@ impl<A: Address> PageRead<A> {
             self.finder = None;
         }
         if let Some(replicas) = &mut self.replicas {
+            replicas.hear_own_word(env, &mut self.own_had_no_say);
             replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
         }
         while let Some((to, want)) = self.next_to_ask(env) {
@@ -176,7 +191,10 @@ impl<A: Address> PageRead<A> {
                     self.take_in(summary.clone(), page);
                     State::Done(summary)
                 }
-                _ => State::Silent,
+                _ => {
+                    self.own_had_no_say = env.is_syncing;
+                    State::Silent
+                }
             }
         } else {
             if want == Want::Record {

@@ -21,6 +21,9 @@ const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 const GIVEN_UP_FIRST: Duration = Duration::from_secs(5);
 /// And twice as long each time, up to 10 minutes.
 const GIVEN_UP_DOUBLINGS_MAX: u32 = 7;
+/// How long after its goodbye a node may still be heard of: twice as long as it waits at most for goodbyes to be answered,
+/// and a busy machine twice as long again.
+const GOODBYE_ECHO: Duration = Duration::from_secs(2);
 /// Requests left unanswered in a row from which it means something that a node is back.
 const RETURN_SILENCES_MIN: u32 = 2;
 /// Weight of one request in the share of lost ones: 1/64, so that some hundred requests tell.
@@ -203,9 +206,11 @@ impl Peers {
         *self.trouble_mut(id) = Trouble { left: true, since: Tick::at(now), ..Trouble::default() };
     }
 
-    /// Whether a node said goodbye and has not been heard since.
-    pub(super) fn has_left(&self, id: &NodeId) -> bool {
-        self.trouble(id).left
+    /// Whether a node said goodbye a moment ago and has not been heard since: it may still be there, to say goodbye to
+    /// others.
+    pub(super) fn has_left(&self, now: Instant, id: &NodeId) -> bool {
+        let trouble = self.trouble(id);
+        trouble.left && trouble.since.age(now) < GOODBYE_ECHO
     }
 
     /// Forgets the nodes that are not among `contacts`, trouble of the last minute excepted, and gives their memory back;

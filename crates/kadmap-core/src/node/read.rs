@@ -99,14 +99,7 @@ impl<A: Address> Read<A> {
             self.finder = None;
         }
         if let Some(replicas) = &mut self.replicas {
-            // The others that were to tell this node what it missed may be gone by now, and its own word is what is left.
-            if self.own_had_no_say
-                && !env.is_syncing
-                && let Some(state) = replicas.state_mut(&env.own)
-            {
-                self.own_had_no_say = false;
-                *state = State::Idle;
-            }
+            replicas.hear_own_word(env, &mut self.own_had_no_say);
             replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
         }
         while let Some((to, want)) = self.next_to_ask(env) {

@@ -144,6 +144,18 @@ impl<T, A: Address> Replicas<T, A> {
         self.list.iter().filter(|replica| !replica.is_given_up()).take(self.replication)
     }
 
+    /// Has this node answer after all if it had no say before, as it still learnt what belongs to it, and has one now: the
+    /// others that were to tell it what it missed may be gone, and its own word is what is left.
+    pub(super) fn hear_own_word<S>(&mut self, env: &Env<S, A>, had_no_say: &mut bool) {
+        if *had_no_say
+            && !env.is_syncing
+            && let Some(state) = self.state_mut(&env.own)
+        {
+            *had_no_say = false;
+            *state = State::Idle;
+        }
+    }
+
     /// Takes note that a node let a request be lost.
     pub(super) fn set_unresponsive(&mut self, id: &NodeId) {
         if let Some(replica) = self.list.iter_mut().find(|replica| replica.contact.id == *id) {

@@ -20,7 +20,7 @@ const NAMES_PER_REQUEST: u32 = 512;
 /// Where the walk stands.
 enum Stage<A: Address> {
     /// Looking for the nodes of the region at the cursor.
-    Finding(Finder<A>),
+    Finding(Box<Finder<A>>),
     /// Asking them for their names after the cursor.
     Asking(Round<A>),
     /// A page was told; the user has not asked for more.
@@ -57,7 +57,7 @@ impl<A: Address> Scan<A> {
     pub(super) fn new<S>(env: &mut Env<S, A>, now: Now, id: OperationId) -> Self {
         let finder = Finder::new(env, now, Key::MIN);
         let cursor = Cursor { key: Key::MIN, after: None };
-        Self { id, stage: Stage::Finding(finder), cursor, region: None }
+        Self { id, stage: Stage::Finding(Box::new(finder)), cursor, region: None }
     }
 
     /// Goes on after a page; tells whether the scan has ended.
@@ -125,7 +125,7 @@ impl<A: Address> Scan<A> {
     /// Asks the nodes of the region for their names after the cursor, or finds the region first.
     fn enter_region<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         let Some((last_key, contacts)) = self.region.clone() else {
-            self.stage = Stage::Finding(Finder::new(env, now, self.cursor.key));
+            self.stage = Stage::Finding(Box::new(Finder::new(env, now, self.cursor.key)));
             return;
         };
         let need = Consistency::Quorum.reads_needed(contacts.len());

@@ -2,12 +2,12 @@
 //! it.
 
 use super::env::{AfterFlush, Env, LARGE_BYTES, Large};
+use super::leave::Reception;
 use super::lists::check_trim;
 use super::requests::without_attempt;
 use crate::indexed::before;
 use crate::operation::Event;
 use crate::record::{Head, Item, Record, Shape, Stamp, Version};
-use crate::routing::Removal;
 use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
     Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
@@ -47,6 +47,13 @@ impl<S: RecordStore, A: Address> Env<S, A> {
     pub(super) fn serve(&mut self, now: Now, from: Contact<A>, message: MessageHead, request: Request) {
         let id = message.id;
         self.counters.requests_served += 1;
+        match self.leaving.reception(&request) {
+            Reception::Served => {}
+            Reception::TurnedAway => {
+                return self.reply(now, from.id, id, Response::Refused(Refusal::Leaving));
+            }
+            Reception::Unanswered => return,
+        }
         let response = match request {
             Request::Ping(ping) => Response::Pong(ping),
             Request::FindNode(find) => self.serve_find_node(&find, &from.id),
@@ -82,12 +89,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
             Request::Status(_) => Response::Status(self.status(now)),
             Request::Peers(peers) => self.serve_peers(&peers),
             Request::Leave(_) => {
-                // A client that leaves was nobody's replica.
-                if self.table.remove(&from.id) != Removal::Unknown {
-                    self.departed.push((from.id, now.instant));
-                }
-                self.peers.left(now.instant, &from.id);
-                self.watches.abandon(&from.id);
+                self.goodbye(now, &from.id);
                 Response::Left(Empty {})
             }
             Request::Watch(watch) => self.serve_watch(now, from, message.from_client, watch),

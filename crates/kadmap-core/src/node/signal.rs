@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Contact;
-use crate::wire::{RequestId, Response, Stored};
+use crate::wire::{Refusal, RequestId, Response, Stored};
 
 /// News of one request.
 #[derive(Debug, Clone)]
@@ -37,6 +37,11 @@ impl<A> SignalKind<A> {
             Self::Answer { .. } | Self::Silent => Some(false),
             Self::Slow | Self::Lost | Self::Durable { .. } => None,
         }
+    }
+
+    /// Whether whoever was asked said that it leaves.
+    pub(super) fn is_of_leaver(&self) -> bool {
+        matches!(self, Self::Answer { response: Response::Refused(Refusal::Leaving), .. })
     }
 
     /// Whether no more news of the request will come.

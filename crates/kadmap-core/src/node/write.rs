@@ -5,6 +5,7 @@ use rand_core::Rng;
 
 use super::env::{AfterFlush, Env, LARGE_BYTES};
 use super::finder::Finder;
+use super::leave::Leaving;
 use super::read::{Read, ReadResult};
 use super::replicas::{Replicas, State};
 use super::requests::Owner;
@@ -191,6 +192,8 @@ impl<A: Address> Write<A> {
             SignalKind::Answer { response: Response::Stored(stored), .. } => {
                 *state = State::Done(Ok(stored));
             }
+            // Who comes after it stands in for it.
+            kind if kind.is_of_leaver() => *state = State::Silent,
             SignalKind::Answer { response: Response::Refused(refusal), .. } => {
                 *state = State::Done(Err(refusal));
             }
@@ -239,7 +242,9 @@ impl<A: Address> Write<A> {
     fn send_to<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, to: Contact<A>) {
         let mode = if matches!(self.change, Change::Trim { .. }) { PutMode::Trim } else { PutMode::Publish };
         let put = self.put(mode);
-        let state = if to.id == env.own {
+        let state = if to.id == env.own && env.leaving > Leaving::HandingOver {
+            State::Silent
+        } else if to.id == env.own {
             self.store_here(env, now, put)
         } else {
             let request = env.request(now, to, Request::Put(put), Owner::Operation(self.id));

@@ -52,6 +52,8 @@ pub struct Region {
     pub before: Vec<usize>,
     /// Positions of those to whom they belong now, in the same order.
     pub now: Vec<usize>,
+    /// Of those before, the ones to whom only some of the keys belonged: their ids begin with the same many bits. Mostly none.
+    pub doubtful: Vec<usize>,
 }
 
 /// The regions of the whole space, in path order, as far as they are wanted.
@@ -94,13 +96,14 @@ pub fn regions(
             open.push(range.child(false));
             continue;
         }
+        let doubtful = space.open_positions(Moment::Before, &before);
         before.take_in_open();
         now.take_in_open();
         let earlier = space.positions(&range, Moment::Before, &before);
         let later = if is_still { earlier.clone() } else { space.positions(&range, Moment::Now, &now) };
         // It may stand among them without counting.
         if own.is_none_or(|own| earlier.contains(&own) || later.contains(&own)) {
-            found.push(Region { range, before: earlier, now: later });
+            found.push(Region { range, before: earlier, now: later, doubtful });
         }
     }
     found
@@ -226,6 +229,13 @@ impl Space {
         found.certain.push(ranks);
     }
 
+    /// The positions of those who count and of whom some are the closest.
+    fn open_positions(&self, moment: Moment, holders: &Holders) -> Vec<usize> {
+        let ranks = holders.open.iter().cloned().flatten();
+        let counting = ranks.filter(|rank| self.count(&(*rank..*rank + 1), moment) > 0);
+        counting.map(|rank| self.ranked[rank].1).collect()
+    }
+
     /// The positions of those who count, nearest to the range's first key first.
     fn positions(&self, range: &Prefix, moment: Moment, holders: &Holders) -> Vec<usize> {
         let ranks = holders.certain.iter().cloned().flatten();
@@ -296,6 +306,16 @@ mod tests {
         assert!(found.len() < 20_000, "{} regions", found.len());
         let own: Vec<_> = found.iter().map(|region| region.now.len()).collect();
         assert!(own.iter().all(|holders| (19..=20).contains(holders)));
+    }
+
+    #[test]
+    fn of_those_whose_ids_begin_alike_it_is_told_that_only_some_keys_belong_to_each() {
+        let (_, mut all) = members(&[(0, true, false), (1, true, true)]);
+        let told_apart = regions(&all, 1, Some(0), |_| true);
+        assert!(told_apart.iter().all(|region| region.doubtful.is_empty()));
+        all[1].place = all[0].place ^ 1;
+        let twins = [0, 1].map(|own| regions(&all, 1, Some(own), |_| true)).concat();
+        assert!(twins.iter().all(|region| region.doubtful == [0, 1] && region.now == [1]));
     }
 
     proptest! {

@@ -376,6 +376,10 @@ pub enum Refusal {
     #[error("the node has just started and does not yet hold what belongs to it")]
     #[n(10)]
     Starting,
+    /// The node leaves: it takes nothing any more, and tells nothing once it has handed over what it held.
+    #[error("the node is leaving")]
+    #[n(11)]
+    Leaving,
 }
 
 /// Asks for names in a range of the key space, in (key, name) order.

@@ -10,6 +10,7 @@
 //! Differs from the paper: no record is republished by the clock.
 
 mod belonging;
+mod farewell;
 mod misplaced;
 mod neighbours;
 mod outbox;
@@ -30,6 +31,7 @@ use crate::ranges::{Prefix, joined};
 use crate::store::RecordStore;
 use crate::wire::{Refusal, RequestId, Response};
 use crate::{Address, Consistency, Contact, Instant, NodeId, Now};
+use farewell::Farewell;
 pub(super) use misplaced::Misplaced;
 use neighbours::{Neighbours, PARTNERS_PER_RANGE};
 pub(super) use outbox::Outbox;
@@ -84,8 +86,8 @@ pub(super) struct Repair<A: Address> {
     sessions: BTreeMap<RequestId, Session<A>>,
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
-    /// Since when this node leaves.
-    leaving_since: Option<Instant>,
+    /// While this node leaves.
+    farewell: Option<Farewell<A>>,
     /// What is held here and belongs to others; nothing for most nodes.
     strays: Option<Box<Strays>>,
 }
@@ -99,7 +101,7 @@ impl<A: Address> Default for Repair<A> {
             tasks: BTreeMap::new(),
             sessions: BTreeMap::new(),
             sync: None,
-            leaving_since: None,
+            farewell: None,
             strays: None,
         }
     }
@@ -152,7 +154,7 @@ impl<A: Address> Repair<A> {
             env.departed.clear();
             return;
         }
-        if env.attendance.is_doubting() {
+        if env.attendance.is_doubting() || self.farewell.is_some() {
             return;
         }
         if env.sync_due && env.store.is_indexed() {
@@ -173,32 +175,8 @@ impl<A: Address> Repair<A> {
         }
     }
 
-    /// Hands everything over at once, because this node leaves.
-    pub(super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
-        self.leaving_since = Some(now.instant);
-        (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
-        let arrived = std::mem::take(&mut env.arrived);
-        let departed = departed_for(env, now.instant, Duration::ZERO);
-        let neighbours = Neighbours::of_change(env, &arrived, &departed, true);
-        self.add(neighbours.handovers(env), now.instant, Reach::All);
-        env.misplaced.hurry(now.instant);
-        self.run(env, now);
-    }
-
-    /// Makes sure that others have whatever this node has, because it leaves for a while: where they do, nothing travels.
-    pub(super) fn leave_briefly<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
-        self.leaving_since = Some(now.instant);
-        (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
-        let arrived = std::mem::take(&mut env.arrived);
-        let departed = departed_for(env, now.instant, Duration::ZERO);
-        let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
-        self.add(neighbours.partners(env, PARTNERS_PER_RANGE), now.instant, Reach::All);
-        env.misplaced.hurry(now.instant);
-        self.run(env, now);
-    }
-
     /// Whether nothing is under way.
-    pub(super) fn is_idle<S>(&self, env: &Env<S, A>) -> bool {
+    fn is_idle<S>(&self, env: &Env<S, A>) -> bool {
         self.tasks.is_empty() && self.sessions.is_empty() && env.outbox.is_idle()
     }
 
@@ -209,7 +187,12 @@ impl<A: Address> Repair<A> {
 
     /// Forgets what was to be compared with a node that does not answer; what became of its place is another task.
     pub(super) fn fell_silent<S>(&mut self, env: &mut Env<S, A>, now: Now, id: &NodeId) {
+        let tasks = self.tasks.len();
         self.tasks.retain(|contact, _| contact.id != *id);
+        if let Some(farewell) = &mut self.farewell {
+            farewell.is_incomplete |= self.tasks.len() < tasks;
+            farewell.is_incomplete |= env.outbox.forget(id);
+        }
         if let Some(sync) = &mut self.sync {
             sync.let_go(id);
             // Who is alone now has a say at once: an operation may hear of this silence next, and count whoever is left.
@@ -223,17 +206,19 @@ impl<A: Address> Repair<A> {
             return;
         }
         let Some(mut session) = self.sessions.remove(&signal.request) else {
-            let stored = match signal.kind {
-                SignalKind::Answer { response: Response::Copied(copied), .. } => copied.stored,
-                _ => 0,
-            };
-            return env.outbox.settled(stored);
-        };
-        let SignalKind::Answer { response, .. } = signal.kind else {
-            if let Some(sync) = &mut self.sync {
-                sync.let_go(&signal.from.id);
+            if let SignalKind::Answer { response: Response::Copied(copied), .. } = signal.kind {
+                return env.outbox.settled(copied.stored);
             }
-            return self.go_on_syncing(env, now);
+            self.was_not_taken(env, now, signal.from, signal.kind.is_of_leaver());
+            return env.outbox.settled(0);
+        };
+        let leaves = signal.kind.is_of_leaver();
+        let response = match signal.kind {
+            SignalKind::Answer { response, .. } if !leaves => response,
+            _ => {
+                self.was_not_taken(env, now, signal.from, leaves);
+                return self.go_on_without(env, now, &signal.from.id);
+            }
         };
         if let Response::Refused(Refusal::Starting) = response {
             return self.put_off(env, now, session);
@@ -258,19 +243,26 @@ impl<A: Address> Repair<A> {
     /// Goes on without a holder that cannot tell yet what it has.
     fn put_off<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, session: Session<A>) {
         let (partner, reach) = (session.partner(), session.reach());
-        let Some(since) = self.leaving_since else {
-            if let Some(sync) = &mut self.sync {
+        let Some(farewell) = &self.farewell else {
+            if self.sync.is_some() {
                 // It has no more to tell than this node.
-                sync.let_go(&partner.id);
-                return self.go_on_syncing(env, now);
+                return self.go_on_without(env, now, &partner.id);
             }
             return self.add([(partner, session.into_ranges())], now.instant + BUSY_WAIT, reach);
         };
-        if now.instant.since(since) < LEAVING_PATIENCE {
+        if farewell.lasts(now.instant) < LEAVING_PATIENCE {
             return self.add([(partner, session.into_ranges())], now.instant + BUSY_WAIT_LEAVING, reach);
         }
         session.into_ranges().into_iter().for_each(|range| env.outbox.push_range(partner, range));
         env.send_parcels(now);
+    }
+
+    /// Goes on learning what belongs to this node without a holder that tells nothing.
+    fn go_on_without<S>(&mut self, env: &mut Env<S, A>, now: Now, id: &NodeId) {
+        if let Some(sync) = &mut self.sync {
+            sync.let_go(id);
+        }
+        self.go_on_syncing(env, now);
     }
 
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
@@ -370,6 +362,10 @@ impl<A: Address> Repair<A> {
                 return;
             };
             let Some(mut task) = self.tasks.remove(&contact) else { return };
+            if env.peers.has_left(now.instant, &contact.id) {
+                self.was_not_taken(env, now, contact, true);
+                continue;
+            }
             if task.ranges.len() > RANGES_PER_SESSION_MAX {
                 let rest = task.ranges.split_off(RANGES_PER_SESSION_MAX);
                 self.tasks.insert(contact, Task { ranges: rest, ..task });

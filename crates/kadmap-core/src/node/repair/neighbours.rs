@@ -75,9 +75,23 @@ impl<A: Address> Neighbours<A> {
     /// As [`of_now`](Self::of_now), and besides what is held here and belongs to others.
     pub(super) fn of_round<S>(env: &mut Env<S, A>) -> Self {
         let mut now = Self::of_now(env);
+        now.add_strays(env);
+        now
+    }
+
+    /// What this node has to bring to others because it leaves: all that it holds, what belongs to others included, for
+    /// somebody may have handed it over and be gone.
+    pub(super) fn of_leaving<S>(env: &mut Env<S, A>) -> Self {
+        let mut change = Self::of_change(env, &env.arrived, &[], true);
+        change.add_strays(env);
+        change
+    }
+
+    /// Adds the regions of others in which this node holds anything.
+    fn add_strays<S>(&mut self, env: &mut Env<S, A>) {
         let turn = env.rng.next_u64() as usize;
         let tree = env.store.tree();
-        let members = now.members(env);
+        let members = self.members(env);
         let all = regions(&members, env.config.replication, None, |range| tree.sum(range).records > 0);
         let mut foreign: Vec<_> = all.into_iter().filter(|region| !region.now.contains(&OWN)).collect();
         // Where there is more than a round takes, another part comes first each time.
@@ -91,11 +105,10 @@ impl<A: Address> Neighbours<A> {
             let strays: Vec<_> = joined(leaves.iter().map(around));
             room -= leaves.len();
             if !strays.is_empty() {
-                now.strays.insert(now.regions.len(), strays);
-                now.regions.push(region);
+                self.strays.insert(self.regions.len(), strays);
+                self.regions.push(region);
             }
         }
-        now
     }
 
     /// What of a region is to be compared.
@@ -134,14 +147,20 @@ impl<A: Address> Neighbours<A> {
     /// The ranges that this node has to bring to others.
     ///
     /// Of those who held a range before, the one nearest to the new holder brings it, so that one or two bring all that a
-    /// newcomer is to hold.
+    /// newcomer is to hold. Who leaves brings all of it to all new holders, and to those of which it is not sure that they
+    /// held it.
     pub(super) fn handovers<S>(&self, env: &Env<S, A>) -> BTreeMap<Contact<A>, Vec<Prefix>> {
         let mut tasks: BTreeMap<_, Vec<Prefix>> = BTreeMap::new();
-        for region in &self.regions {
-            let new_holders = region.now.iter().filter(|holder| !region.before.contains(holder));
-            for contact in new_holders.filter_map(|&holder| self.contacts[holder]) {
+        for (position, region) in self.regions.iter().enumerate() {
+            let is_foreign = self.strays.contains_key(&position);
+            let is_new = |holder: &&usize| {
+                !region.before.contains(holder) || self.leaving && region.doubtful.contains(holder)
+            };
+            let new_holders = region.now.iter().filter(|holder| is_foreign || is_new(holder));
+            let most = if is_foreign { PARTNERS_PER_RANGE } else { usize::MAX };
+            for contact in new_holders.filter_map(|&holder| self.contacts[holder]).take(most) {
                 if self.leaving || self.brings(env, region, &contact.id) {
-                    tasks.entry(contact).or_default().push(region.range);
+                    tasks.entry(contact).or_default().extend(self.ranges_of(position));
                 }
             }
         }

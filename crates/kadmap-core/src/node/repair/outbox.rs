@@ -8,7 +8,7 @@ use super::super::requests::Owner;
 use crate::ranges::Prefix;
 use crate::store::{RecordId, RecordStore};
 use crate::wire::{Copies, RecordCopy, Request};
-use crate::{Address, Contact, Instant, Now};
+use crate::{Address, Contact, Instant, NodeId, Now};
 
 /// Copies that wait at most; what is dropped beyond is found again by the next comparison.
 const PARCELS_MAX: usize = 65_536;
@@ -62,6 +62,13 @@ impl<A: Address> Outbox<A> {
         if self.parcels.len() < PARCELS_MAX {
             self.parcels.push_back((to, parcel));
         }
+    }
+
+    /// Drops what waits for a holder; tells whether that was anything.
+    pub(super) fn forget(&mut self, id: &NodeId) -> bool {
+        let waiting = self.parcels.len();
+        self.parcels.retain(|(to, _)| to.id != *id);
+        self.parcels.len() < waiting
     }
 
     /// The next record that waits, if it is for this holder as well.
