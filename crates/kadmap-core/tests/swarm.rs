@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kadmap_core::testing::{Link, Network};
-use kadmap_core::{Change, Config, Consistency, Event, ReadOptions, Role, Version, WriteError, WriteOptions};
+use kadmap_core::{
+    Change, Config, Consistency, Event, OperationId, ReadOptions, Role, Version, WriteError, WriteOptions,
+};
 use support::*;
 
 #[test]
@@ -452,4 +454,45 @@ fn a_holder_that_is_late_keeps_a_record_from_being_reported_missing() {
     network.set_up(holder, true);
     let Event::Read { result, .. } = network.outcome(5, operation) else { unreachable!() };
     assert!(result.unwrap().record.is_some());
+}
+
+/// What comes of an operation while some nodes take 15 ms longer to answer: nobody is given up for that.
+fn while_slow(
+    network: &mut Network,
+    node: usize,
+    slow: &[usize],
+    begin: impl FnOnce(&mut Network) -> OperationId,
+) -> Event {
+    network.cut(&[node], slow);
+    let operation = begin(network);
+    network.run_for(Duration::from_millis(15));
+    network.heal();
+    network.outcome(node, operation)
+}
+
+#[test]
+fn what_was_acknowledged_is_read_although_other_nodes_are_slow_than_when_it_was_written() {
+    let mut network = swarm(70, 32, &Config::default());
+    network.run_for(Duration::from_secs(40));
+    // Clients know nobody's neighbourhood and look for it each time.
+    let client = Config { role: Role::Client, ..Config::default() };
+    let [writer, reader] = [0, 1].map(|_| network.spawn(client.clone(), &[4, 5, 6]));
+    for n in 0..20 {
+        put(&mut network, writer, &format!("measured {n}"), "1");
+        assert!(value(&mut network, reader, &format!("measured {n}")).is_some());
+    }
+    let (left, right): (Vec<_>, Vec<_>) = (0..32).partition(|node| node % 2 == 0);
+    for n in 0..20 {
+        let id = record(&format!("key {n}"));
+        let written = while_slow(&mut network, writer, &left, |network| {
+            let write = WriteOptions::default();
+            network.with(writer, |node, now| node.write(now, id.clone(), put_change("1"), write))
+        });
+        assert!(matches!(&written, Event::Written { result: Ok(_), .. }), "{written:?}");
+        let found = while_slow(&mut network, reader, &right, |network| {
+            network.with(reader, |node, now| node.read(now, id, ReadOptions::default()))
+        });
+        let Event::Read { result: Ok(outcome), .. } = found else { panic!("key {n}: {found:?}") };
+        assert!(outcome.record.is_some(), "key {n}: none of {} has it", outcome.answers);
+    }
 }

@@ -287,6 +287,27 @@ impl<A: Address> Lookup<A> {
         closest
     }
 
+    /// The closest nodes that answered, at most `want`, and those among them in distance that were asked and may still
+    /// answer: who is merely slow still holds what belongs to it. Closest first.
+    ///
+    /// Cost: sorts the requests.
+    pub fn closest_asked(&self) -> Vec<Contact<A>> {
+        if self.config.seeds_known_complete {
+            return self.seeds.clone();
+        }
+        let asked = self.trace.iter().filter(|hop| hop.outcome != HopOutcome::Failed);
+        let mut asked: Vec<_> = asked.map(|hop| (hop.contact, hop.is_answered())).collect();
+        asked.sort_by_cached_key(|(contact, answered)| (contact.id.distance(&self.target), !answered));
+        asked.dedup_by_key(|(contact, _)| contact.id);
+        let mut wanted = self.want();
+        let is_near = |&(contact, answered): &(Contact<A>, bool)| {
+            let is_wanted = wanted > 0;
+            wanted -= usize::from(is_wanted && answered);
+            is_wanted.then_some(contact)
+        };
+        asked.iter().map_while(is_near).collect()
+    }
+
     /// Every request so far, in the order in which they were sent.
     pub fn trace(&self) -> &[Hop<A>] {
         &self.trace

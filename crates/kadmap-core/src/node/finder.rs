@@ -182,6 +182,11 @@ impl<A: Address> Finder<A> {
         self.known.clone().unwrap_or_else(|| self.lookup.closest())
     }
 
+    /// The closest nodes found, those included that were asked and are merely slow: of whom a quorum is taken.
+    pub(super) fn candidates(&self) -> Vec<Contact<A>> {
+        self.known.clone().unwrap_or_else(|| self.lookup.closest_asked())
+    }
+
     pub(super) fn lookup(&self) -> &Lookup<A> {
         &self.lookup
     }

@@ -95,7 +95,7 @@ impl<A: Address> Read<A> {
             if !finder.is_done() {
                 return None;
             }
-            self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.closest()));
+            self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.candidates()));
             self.finder = None;
         }
         if let Some(replicas) = &mut self.replicas {

@@ -97,7 +97,7 @@ impl<A: Address> Scan<A> {
                     if !finder.is_done() {
                         return false;
                     }
-                    let mut closest = finder.closest();
+                    let mut closest = finder.candidates();
                     if !env.is_client() {
                         let own = env.own.distance(&self.cursor.key);
                         let place =

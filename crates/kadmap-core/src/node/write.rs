@@ -118,7 +118,7 @@ impl<A: Address> Write<A> {
             if !finder.is_done() {
                 return false;
             }
-            self.replicas = Some(Replicas::new(env, &self.record.key, finder.closest()));
+            self.replicas = Some(Replicas::new(env, &self.record.key, finder.candidates()));
             self.finder = None;
         }
         self.restamp_if_needed(env, now);

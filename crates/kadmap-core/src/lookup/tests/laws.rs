@@ -189,6 +189,27 @@ fn a_slow_node_frees_its_slot_and_does_not_hold_up_the_end() {
 }
 
 #[test]
+fn slow_nodes_are_among_the_closest_asked_and_failed_ones_and_those_beyond_the_wanted_are_not() {
+    let mut lookup = begin(&[1, 2, 3, 4, 5], LookupConfig { parallelism: 5, ..narrow(2, 1) });
+    assert_eq!(ask_all(&mut lookup), [node(1), node(2)]);
+    lookup.slow(&node(1));
+    lookup.failed(&node(2));
+    assert_eq!(ask_all(&mut lookup), [node(3), node(4)]);
+    lookup.slow(&node(4));
+    answer(&mut lookup, 3, &[]);
+    assert_eq!(lookup.closest_asked(), [node(1), node(3), node(4)]);
+    assert_eq!(ask_all(&mut lookup), [node(5)]);
+    answer(&mut lookup, 5, &[]);
+    assert!(lookup.is_done());
+    assert_eq!(
+        (lookup.closest(), lookup.closest_asked()),
+        ([3, 5].map(node).into(), [1, 3, 4, 5].map(node).into())
+    );
+    answer(&mut lookup, 1, &[]);
+    assert_eq!(lookup.closest_asked(), [node(1), node(3)], "two that answered are enough");
+}
+
+#[test]
 fn a_slow_node_that_answers_late_counts_even_after_the_end() {
     let mut lookup = begin(&[1, 2, 3], narrow(2, 1));
     ask_all(&mut lookup);

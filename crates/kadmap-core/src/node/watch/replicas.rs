@@ -128,7 +128,7 @@ impl<A: Address> Watch<A> {
         let Some(finder) = &mut self.finder else { return };
         finder.advance(env, now, Owner::Operation(self.id));
         if finder.is_done() {
-            let closest = finder.closest();
+            let closest = finder.candidates();
             self.finder = None;
             self.select(env, now, closest);
         }
