@@ -42,7 +42,8 @@ impl<A: Address> Repair<A> {
     /// where they do, nothing travels.
     pub(in super::super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, is_brief: bool) {
         let (since, departed, leavers) = (now.instant, Vec::new(), Vec::new());
-        self.farewell = Some(Farewell { since, is_brief, departed, leavers, is_incomplete: false, held: 0 });
+        let farewell = Farewell { since, is_brief, departed, leavers, is_incomplete: false, held: 0 };
+        self.farewell = Some(Box::new(farewell));
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
         // What it has not learnt by now it need not learn.
         (self.sync, env.awaited) = (None, None);

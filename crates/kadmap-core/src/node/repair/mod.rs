@@ -87,7 +87,7 @@ pub(super) struct Repair<A: Address> {
     /// While this node comes to hold what belongs to it.
     sync: Option<Sync<A>>,
     /// While this node leaves.
-    farewell: Option<Farewell<A>>,
+    farewell: Option<Box<Farewell<A>>>,
     /// What is held here and belongs to others; nothing for most nodes.
     strays: Option<Box<Strays>>,
 }
