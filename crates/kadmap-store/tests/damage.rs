@@ -141,11 +141,19 @@ fn one_flipped_bit_never_gives_a_wrong_value_nor_a_panic() {
         flipped[at] ^= 1 << (random % 8);
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(FILE), flipped).unwrap();
-        let _ = read_all(folder.path(), &expected, &mut seen).close();
-        // Damage that the first run met must not meet the second one.
+        // Damage that a run met must not meet the next one. One that no run has met yet, such as a page that says it has a few
+        // entries less, may show only once that page has been written anew.
+        let mut failures = [0; 3];
+        for run in &mut failures[..2] {
+            let before = seen.failed;
+            let _ = read_all(folder.path(), &expected, &mut seen).close();
+            *run = seen.failed - before;
+        }
         let before = seen.failed;
         let mut store = read_all(folder.path(), &expected, &mut seen);
-        assert_eq!(seen.failed, before, "byte {at} keeps failing after a restart");
+        failures[2] = seen.failed - before;
+        let goes_on = failures.windows(2).any(|runs| runs[0] > 0 && runs[1] > 0);
+        assert!(!goes_on, "byte {at} keeps failing after a restart: {failures:?}");
         // The index of what dies may be what was hit.
         let _ = store.expire(u64::MAX, 1_000);
         for (id, record) in &expected {
