@@ -255,6 +255,19 @@ fn a_client_reads_and_writes_but_enters_no_table() {
 }
 
 #[test]
+fn who_joins_by_the_address_of_a_client_finds_the_members_and_does_not_take_it_for_one() {
+    let mut network = swarm(16, 12, &Config::default());
+    let client = network.spawn(Config { role: Role::Client, ..Config::default() }, &[4]);
+    assert_eq!(value(&mut network, client, "colour"), None);
+    let newcomer = network.spawn(Config::default(), &[client]);
+    network.wait_for(newcomer, |event| matches!(event, Event::Joined { .. }).then_some(()));
+    network.run_for(Duration::from_secs(60));
+    let known = network.node(newcomer).contacts();
+    assert_eq!(known.len(), 12);
+    assert!(!known.contains(&network.contact(client)));
+}
+
+#[test]
 fn a_scan_tells_every_name_of_the_swarm_once() {
     // Few replicas in many nodes, so that the walk crosses many regions; more names than one page holds.
     let config = Config { replication: 4, ..Config::default() };

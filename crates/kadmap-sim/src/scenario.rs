@@ -13,6 +13,7 @@ mod partition;
 mod rest;
 mod rolling;
 mod stage;
+mod strict;
 
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ impl Scenario {
 
 /// All scenarios.
 pub fn scenarios() -> &'static [Scenario] {
-    static ALL: [Scenario; 16] = [
+    static ALL: [Scenario; 17] = [
         join::SCENARIO,
         half_killed::SCENARIO,
         rolling::SCENARIO,
@@ -109,6 +110,7 @@ pub fn scenarios() -> &'static [Scenario] {
         deletes::SHORT,
         deletes::LONG,
         rest::SCENARIO,
+        strict::SCENARIO,
     ];
     &ALL
 }

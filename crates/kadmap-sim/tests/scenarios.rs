@@ -31,6 +31,16 @@ fn every_key_with_a_living_holder_is_read_when_half_of_the_nodes_are_killed() {
 }
 
 #[test]
+fn every_read_finds_what_was_acknowledged_before_while_nodes_stand_still_join_and_leave() {
+    let strict = scenarios().iter().find(|scenario| scenario.name == "strict").unwrap();
+    // With 3, 5 and 20 replicas.
+    for seed in [3, 1, 2] {
+        let plan = kadmap_sim::Plan { span: Duration::from_secs(20), ..strict.plan(seed) };
+        holds(&strict.run(&plan, &mut |_| {}));
+    }
+}
+
+#[test]
 fn replicas_are_restored_when_half_of_the_nodes_are_killed_again_and_again() {
     holds(&run("rolling", 700, 30, 600));
 }

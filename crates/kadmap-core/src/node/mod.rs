@@ -316,6 +316,10 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         if !message.from_client && self.stays(now, &from.id, &message.body) {
             self.env.verified(now, from);
         }
+        if message.from_client && matches!(message.body, Body::Response(_)) {
+            // This node took it for a member, by whose address it joined.
+            self.env.table.remove(&from.id);
+        }
         match message.body {
             Body::Request(request) => {
                 let (id, unhurried, from_client) = (message.id, message.unhurried, message.from_client);

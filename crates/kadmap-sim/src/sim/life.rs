@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kadmap_core::{Contact, Node};
+use kadmap_core::{Contact, Node, Role};
 
 use super::slot::{Condition, Slot};
 use super::{NodeIndex, Sim};
@@ -142,6 +142,7 @@ impl Sim {
         let alone = through.is_empty() && self.nodes.iter().any(is_up);
         let slot = &mut self.nodes[index.0 as usize];
         slot.alone = alone;
+        slot.is_client = config.role == Role::Client;
         slot.incarnation += 1;
         slot.condition = Condition::Up;
         let now = slot.clock.read(self.now_us);
@@ -180,7 +181,7 @@ impl Sim {
 
     fn answers(&self, one: u32, other: u32) -> bool {
         let slot = &self.nodes[other as usize];
-        let serves = slot.condition == Condition::Up && slot.joined;
+        let serves = slot.condition == Condition::Up && slot.joined && !slot.is_client;
         one != other && serves && !self.is_cut(one, other) && !self.is_cut(other, one)
     }
 

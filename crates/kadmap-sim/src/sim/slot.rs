@@ -34,6 +34,8 @@ pub(super) struct Slot {
     /// How often it was started.
     pub(super) incarnation: u32,
     pub(super) joined: bool,
+    /// Whether it only asks: nobody joins through it.
+    pub(super) is_client: bool,
     /// Whether it started without finding anybody though it was to join.
     pub(super) alone: bool,
     /// What arrived while it was frozen.
@@ -54,6 +56,7 @@ impl Slot {
             due_us: u64::MAX,
             incarnation: 0,
             joined: false,
+            is_client: false,
             alone: false,
             held: Vec::new(),
             pipes: None,
