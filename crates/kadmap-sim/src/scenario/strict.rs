@@ -22,7 +22,6 @@ const AWAKE_MIN: Duration = Duration::from_millis(60);
 const STEPS_PER_STALL: usize = 8;
 /// Time from one node that comes or goes to the next.
 const CHANGE_EVERY: Duration = Duration::from_secs(4);
-
 /// Virtual time in which the tables of a young swarm come to agree.
 const RESTING: Duration = Duration::from_secs(60);
 
