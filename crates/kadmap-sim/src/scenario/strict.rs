@@ -166,7 +166,6 @@ fn play(stage: &mut Stage<'_>) {
     let clients = stage.sim.grow(CLIENTS, Duration::from_millis(1));
     stage.sim.configure(config);
     stage.pass("resting", RESTING);
-
     let mut swarm = Swarm { members, clients, still: Vec::new(), awake: Vec::new() };
     let mut users = Users { lists: vec![List::new(); stage.plan.keys], ..Users::default() };
     let (begun, span) = (stage.sim.now(), stage.plan.span);

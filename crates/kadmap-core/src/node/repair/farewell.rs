@@ -62,10 +62,10 @@ impl<A: Address> Repair<A> {
             return false;
         }
         let Some(farewell) = &self.farewell else { return true };
-        if env.table.is_empty() || farewell.lasts(now.instant) >= PATIENCE {
+        if env.table.is_empty() {
             return true;
         }
-        let pause = if farewell.is_incomplete {
+        let pause = if farewell.is_incomplete && farewell.lasts(now.instant) < PATIENCE {
             BUSY_WAIT_LEAVING
         } else if env.leaving == Leaving::HandingOver && farewell.held != held_by(env) {
             // What is written from now on would come too late.

@@ -75,7 +75,7 @@ impl<A: Address> Neighbours<A> {
     /// As [`of_now`](Self::of_now), and besides what is held here and belongs to others.
     pub(super) fn of_round<S>(env: &mut Env<S, A>) -> Self {
         let mut now = Self::of_now(env);
-        now.add_strays(env);
+        now.add_strays(env, STRAYS_PER_ROUND_MAX);
         now
     }
 
@@ -83,12 +83,12 @@ impl<A: Address> Neighbours<A> {
     /// somebody may have handed it over and be gone.
     pub(super) fn of_leaving<S>(env: &mut Env<S, A>) -> Self {
         let mut change = Self::of_change(env, &env.arrived, &[], true);
-        change.add_strays(env);
+        change.add_strays(env, usize::MAX);
         change
     }
 
-    /// Adds the regions of others in which this node holds anything.
-    fn add_strays<S>(&mut self, env: &mut Env<S, A>) {
+    /// Adds the regions of others in which this node holds anything, as far as they come to so many records.
+    fn add_strays<S>(&mut self, env: &mut Env<S, A>, most: usize) {
         let turn = env.rng.next_u64() as usize;
         let tree = env.store.tree();
         let members = self.members(env);
@@ -98,7 +98,7 @@ impl<A: Address> Neighbours<A> {
         let first = turn.checked_rem(foreign.len()).unwrap_or(0);
         foreign.rotate_left(first);
         let bits = tree.sum(&Prefix::ALL).records.max(1).ilog2() + STRAY_MARGIN_BITS;
-        let mut room = STRAYS_PER_ROUND_MAX;
+        let mut room = most;
         for region in foreign {
             let leaves = tree.leaves(&region.range, room);
             let around = |leaf: &Leaf| Prefix::new(leaf.path(), region.range.bits().max(bits as u8));
