@@ -138,6 +138,26 @@ fn what_is_written_while_its_holder_leaves_is_not_lost() {
 }
 
 #[test]
+fn what_is_written_late_in_a_long_hand_over_is_not_lost() {
+    // So slow that handing some hundred records over takes longer than others are asked again.
+    let config = Config { repair_rate_max: 2_000, ..one_replica() };
+    let mut network = swarm(45, 2, &config);
+    network.run_for(Duration::from_secs(40));
+    fill(&mut network, 2, 400);
+    let start = network.now();
+    network.with(1, |node, now| node.leave(now));
+    network.run_for(Duration::from_secs(4));
+    let left = network.take_events(1, |event| matches!(event, Event::Left { .. }).then_some(()));
+    assert!(left.is_empty(), "it still hands over");
+    for n in 400..440 {
+        put(&mut network, 0, &format!("key {n}"), &n.to_string());
+    }
+    see_off(&mut network, &[1]);
+    assert!(network.now().since(start) > Duration::from_secs(4));
+    assert_eq!(unread(&mut network, 0, 440), []);
+}
+
+#[test]
 fn who_is_left_by_all_others_at_once_reads_what_it_holds_in_time() {
     let mut network = swarm(44, 6, &Config::default());
     put(&mut network, 0, "colour", "\"red\"");
