@@ -3,7 +3,11 @@
 //! Two waits come out of one estimate. The *timeout* says the request is lost; the *hedge delay*, much
 //! shorter, says it is time to ask somebody else as well while the slow node stays welcome.
 
+mod packed;
+
 use std::time::Duration;
+
+pub(crate) use packed::PackedRoundTrip;
 
 /// RFC 6298: the smoothed round trip takes 1/8 of each new sample.
 const SMOOTHING: u64 = 8;

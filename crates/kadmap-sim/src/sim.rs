@@ -188,7 +188,7 @@ impl Sim {
     pub fn snapshot(&mut self, index: NodeIndex) -> Snapshot {
         let slot = &mut self.nodes[index.0 as usize];
         let running = slot.node.as_deref_mut().map(|node| node.store_mut());
-        running.or(slot.disk.as_mut()).map(SimStore::snapshot).unwrap_or_default()
+        running.or(slot.disk.as_deref_mut()).map(SimStore::snapshot).unwrap_or_default()
     }
 
     /// On how many running nodes each record lies, live or not; costs all that is stored.

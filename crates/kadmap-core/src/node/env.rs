@@ -210,7 +210,7 @@ impl<S, A: Address> Env<S, A> {
 
     /// Forgets what is not needed any more and gives the memory of busier times back.
     pub(super) fn tidy_up(&mut self, now: Now) {
-        self.peers.forget_strangers(now.instant, self.table.ids());
+        self.peers.forget_strangers(now.instant, &mut self.table);
         self.requests.shrink();
         self.hearsay.shrink_to_fit();
         self.arrived.shrink_to_fit();
@@ -231,7 +231,7 @@ impl<S, A: Address> Env<S, A> {
     }
 
     fn waits(&self, to: &NodeId, request: &Request, owner: Owner) -> Waits {
-        let (slow_after, lost_after) = self.peers.patience(to, &self.config.timeouts);
+        let (slow_after, lost_after) = self.peers.patience(&self.table, to, &self.config.timeouts);
         let transfer = match request_bytes(request) {
             bytes if bytes > LARGE_BYTES => self.transfer_time(bytes),
             _ => Duration::ZERO,

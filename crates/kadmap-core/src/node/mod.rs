@@ -79,10 +79,9 @@ use write::Write;
 /// another node is asked as well: its transfer may have broken off.
 const LARGE_SLOW_FACTOR: u32 = 4;
 const LARGE_SLOW_MIN: Duration = Duration::from_millis(200);
-/// Actions for which a node with operations under way keeps room between bursts: as many as a quorum is.
+/// Actions for which a node with operations under way keeps room between bursts: as many as a quorum is. Without any it
+/// keeps none: many idle nodes may share a process.
 const ACTIONS_KEPT_ROOM_FOR: usize = 32;
-/// And one without, which answers now and then.
-const ACTIONS_KEPT_ROOM_FOR_IDLE: usize = 4;
 
 /// A node of the swarm: the protocol without sockets, clock, threads or OS randomness.
 ///
@@ -391,8 +390,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     pub fn poll_action(&mut self) -> Option<Action<A>> {
         let action = self.env.actions.pop_front();
         if action.is_none() {
-            let is_idle = self.operations.is_empty();
-            let kept = if is_idle { ACTIONS_KEPT_ROOM_FOR_IDLE } else { ACTIONS_KEPT_ROOM_FOR };
+            let kept = if self.operations.is_empty() { 0 } else { ACTIONS_KEPT_ROOM_FOR };
             if self.env.actions.capacity() > kept {
                 self.env.actions = VecDeque::new();
             }
@@ -402,7 +400,11 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     /// The next thing to tell the user; call until `None` after every input.
     pub fn poll_event(&mut self) -> Option<Event<A>> {
-        self.env.events.pop_front()
+        let event = self.env.events.pop_front();
+        if event.is_none() && self.operations.is_empty() && self.env.events.capacity() > 0 {
+            self.env.events = VecDeque::new();
+        }
+        event
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
@@ -589,7 +591,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let waited_for_company = in_flight.owner == Owner::Background;
         let is_small = env::request_bytes(&in_flight.request) <= env::LARGE_BYTES;
         if is_small && !waited_for_company {
-            self.env.peers.answered(now.instant, &from.id, round_trip);
+            self.env.peers.answered(&mut self.env.table, now.instant, &from.id, round_trip);
         }
         let kind = SignalKind::Answer { response, round_trip };
         self.route(now, in_flight.owner, Signal { from: in_flight.to, request: id, kind });

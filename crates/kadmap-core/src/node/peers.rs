@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::paces::{Paces, ShortIds, short};
+use super::paces::Paces;
+use crate::routing::RoutingTable;
 use crate::rtt::{RoundTrip, TimeoutConfig};
 use crate::time::Tick;
-use crate::{Instant, NodeId};
+use crate::{Address, Instant, NodeId};
 
 /// Nodes with trouble remembered at most; beyond it the half whose trouble is oldest is forgotten.
 const TROUBLES_MAX: usize = 4096;
@@ -99,8 +100,14 @@ impl Peers {
     }
 
     /// Notes how long an answer took that was asked for once.
-    pub(super) fn answered(&mut self, now: Instant, id: &NodeId, round_trip: Duration) {
-        self.paces.round_trip_mut(now, id).sample(round_trip);
+    pub(super) fn answered<A: Address>(
+        &mut self,
+        table: &mut RoutingTable<A>,
+        now: Instant,
+        id: &NodeId,
+        round_trip: Duration,
+    ) {
+        self.paces.sample(table, now, id, round_trip);
         self.typical.sample(round_trip);
         self.loss -= self.loss >> LOSS_SMOOTHING_SHIFT;
         self.false_alarms -= self.false_alarms >> LOSS_SMOOTHING_SHIFT;
@@ -113,8 +120,13 @@ impl Peers {
     ///
     /// Nobody is given up faster than most answer these days: a network that becomes slow does so for all, and what is
     /// known of one node is soon out of date. Asking somebody else as well goes by what is known of the node.
-    pub(super) fn patience(&self, id: &NodeId, timeouts: &TimeoutConfig) -> (Duration, Duration) {
-        let round_trip = self.round_trip(id);
+    pub(super) fn patience<A: Address>(
+        &self,
+        table: &RoutingTable<A>,
+        id: &NodeId,
+        timeouts: &TimeoutConfig,
+    ) -> (Duration, Duration) {
+        let round_trip = self.round_trip(table, id);
         if round_trip.smoothed().is_some() {
             let lost = round_trip.timeout(timeouts).max(self.typical.timeout(timeouts));
             return (round_trip.hedge_delay(timeouts), lost);
@@ -125,8 +137,8 @@ impl Peers {
     }
 
     /// What its answers have taken so far.
-    pub(super) fn round_trip(&self, id: &NodeId) -> RoundTrip {
-        self.paces.round_trip(id)
+    pub(super) fn round_trip<A: Address>(&self, table: &RoutingTable<A>, id: &NodeId) -> RoundTrip {
+        self.paces.round_trip(table, id)
     }
 
     /// Notes that an answer is overdue.
@@ -213,13 +225,12 @@ impl Peers {
         trouble.left && trouble.since.age(now) < GOODBYE_ECHO
     }
 
-    /// Forgets the nodes that are not among `contacts`, trouble of the last minute excepted, and gives their memory back;
-    /// costs as much as all that is known.
-    pub(super) fn forget_strangers(&mut self, now: Instant, contacts: impl Iterator<Item = NodeId>) {
-        let contacts = ShortIds::of(contacts);
+    /// Forgets the nodes that are no contacts of the table, trouble of the last minute excepted, and gives their memory
+    /// back; costs one step for each contact.
+    pub(super) fn forget_strangers<A: Address>(&mut self, now: Instant, table: &mut RoutingTable<A>) {
+        self.paces.settle(table);
         let is_recent = |tick: Tick| tick.age(now) < STRANGERS_REMEMBERED;
-        self.paces.settle(&contacts);
-        self.troubles.retain(|id, trouble| is_recent(trouble.since) || contacts.contain(&short(id)));
+        self.troubles.retain(|id, trouble| is_recent(trouble.since) || table.contains(id));
         self.troubles.shrink_to_fit();
     }
 
@@ -245,6 +256,7 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Contact, TableConfig};
 
     fn id(n: u16) -> NodeId {
         NodeId::of_public_key(&n.to_be_bytes())
@@ -254,10 +266,15 @@ mod tests {
         Instant::from_micros(ms * 1_000)
     }
 
+    /// A table of nobody.
+    fn table() -> RoutingTable {
+        RoutingTable::new(NodeId::of_public_key(b"own"), TableConfig::default())
+    }
+
     #[test]
     fn a_word_from_a_suspect_clears_it() {
         let mut peers = Peers::default();
-        peers.answered(at(0), &id(1), Duration::from_millis(1));
+        peers.answered(&mut table(), at(0), &id(1), Duration::from_millis(1));
         peers.suspect(&id(1));
         assert!(peers.is_suspect(&id(1)));
         assert_eq!(peers.heard(at(5_000), &id(1)), Heard::Confirm);
@@ -292,36 +309,38 @@ mod tests {
         let timeouts = TimeoutConfig::default();
         let mut peers = Peers::default();
         let first = (timeouts.hedge_initial, timeouts.timeout_initial);
-        assert_eq!(peers.patience(&id(1), &timeouts), first);
-        (0..100).for_each(|_| peers.answered(at(0), &id(2), Duration::from_micros(300)));
-        let (slow, lost) = peers.patience(&id(1), &timeouts);
+        assert_eq!(peers.patience(&table(), &id(1), &timeouts), first);
+        (0..100).for_each(|_| peers.answered(&mut table(), at(0), &id(2), Duration::from_micros(300)));
+        let (slow, lost) = peers.patience(&table(), &id(1), &timeouts);
         assert_eq!((slow, lost), (4 * timeouts.hedge_floor, 4 * timeouts.timeout_floor));
-        assert!(peers.patience(&id(2), &timeouts) < (slow, lost));
+        assert!(peers.patience(&table(), &id(2), &timeouts) < (slow, lost));
     }
 
     #[test]
     fn loss_is_noticed_and_forgotten() {
         let mut peers = Peers::default();
         for _ in 0..50 {
-            (0..19).for_each(|_| peers.answered(at(0), &id(1), Duration::from_millis(1)));
+            (0..19).for_each(|_| peers.answered(&mut table(), at(0), &id(1), Duration::from_millis(1)));
             peers.lost(&id(1));
         }
         assert!(peers.is_lossy());
-        (0..1_000).for_each(|_| peers.answered(at(0), &id(1), Duration::from_millis(1)));
+        (0..1_000).for_each(|_| peers.answered(&mut table(), at(0), &id(1), Duration::from_millis(1)));
         assert!(!peers.is_lossy());
     }
 
     #[test]
     fn strangers_are_forgotten_and_contacts_are_not() {
-        let mut peers = Peers::default();
-        peers.answered(at(0), &id(1), Duration::from_millis(3));
-        peers.answered(at(0), &id(2), Duration::from_millis(3));
+        let (mut peers, mut table) = (Peers::default(), table());
+        let address = "127.0.0.1:8339".parse().expect("that is an address");
+        table.verified(at(0), Contact { id: id(1), address });
+        peers.answered(&mut table, at(0), &id(1), Duration::from_micros(200));
+        peers.answered(&mut table, at(0), &id(2), Duration::from_micros(200));
         peers.silent(at(0), &id(3));
         peers.silent(at(1_000), &id(4));
         let late = at(STRANGERS_REMEMBERED.as_millis() as u64);
-        peers.forget_strangers(late, [id(1)].into_iter());
-        assert_eq!(peers.round_trip(&id(1)).smoothed(), Some(Duration::from_millis(3)));
-        assert_eq!(peers.round_trip(&id(2)).smoothed(), None);
+        peers.forget_strangers(late, &mut table);
+        assert_eq!(peers.round_trip(&table, &id(1)).smoothed(), Some(Duration::from_micros(200)));
+        assert_eq!(peers.round_trip(&table, &id(2)).smoothed(), None);
         assert_eq!((peers.silences(&id(3)), peers.silences(&id(4))), (0, 1));
     }
 }

@@ -252,6 +252,9 @@ impl<A: Address> Requests<A> {
     /// Gives back the memory of busier times.
     pub(super) fn shrink(&mut self) {
         self.in_flight.shrink_to_fit();
+        if self.timers.is_empty() {
+            self.timers = BTreeSet::new();
+        }
     }
 
     fn set_timer(&mut self, id: RequestId, at: Instant) {

@@ -224,7 +224,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let more = all.len() > PEERS_PER_PAGE;
         all.truncate(PEERS_PER_PAGE);
         let report = |(contact, live): (Contact<A>, bool)| {
-            let smoothed = self.peers.round_trip(&contact.id).smoothed();
+            let smoothed = self.peers.round_trip(&self.table, &contact.id).smoothed();
             let rtt_us = smoothed.map(|rtt| rtt.as_micros() as u64);
             PeerReport { contact: WireContact(contact), rtt_us, live }
         };

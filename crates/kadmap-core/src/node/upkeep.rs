@@ -246,6 +246,7 @@ impl Upkeep {
         if env.requests.len() == 0 {
             // Nothing but probes: the next turn of them comes in some time.
             env.requests.shrink();
+            self.probing = BTreeSet::new();
         }
         self.finish_join_if_probed(env, now);
     }

@@ -167,8 +167,12 @@ impl<A: Address> KBucket<A> {
         self.entries.iter().find(|entry| entry.is(id))
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<A>> {
-        self.entries.iter()
+    pub(super) fn entry_mut(&mut self, id: &NodeId) -> Option<&mut Entry<A>> {
+        self.entries.iter_mut().find(|entry| entry.is(id))
+    }
+
+    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry<A>> {
+        self.entries.iter_mut()
     }
 
     pub(super) fn live(&self, limits: Limits) -> impl Iterator<Item = &Entry<A>> {

@@ -1,5 +1,6 @@
 //! A contact as a bucket keeps it: packed, as one process may hold the tables of 10,000 nodes.
 
+use crate::rtt::PackedRoundTrip;
 use crate::time::Tick;
 use crate::{Address, Contact, Instant, NodeId};
 
@@ -11,11 +12,18 @@ pub(super) struct Entry<A: Address> {
     pub(super) seen: Tick,
     /// Probes missed in a row.
     pub(super) failures: u8,
+    /// What its answers have taken, as far as that was settled here.
+    pub(super) round_trip: PackedRoundTrip,
 }
 
 impl<A: Address> Entry<A> {
     pub(super) fn new(contact: Contact<A>, now: Instant) -> Self {
-        Self { contact: A::pack(contact), seen: Tick::at(now), failures: 0 }
+        Self {
+            contact: A::pack(contact),
+            seen: Tick::at(now),
+            failures: 0,
+            round_trip: PackedRoundTrip::default(),
+        }
     }
 
     pub(super) fn id(&self) -> NodeId {

@@ -8,8 +8,9 @@ use rand_core::Rng;
 
 use super::bucket::{KBucket, Limits};
 use super::entry::Entry;
+use crate::rtt::PackedRoundTrip;
 use crate::time::Tick;
-use crate::{Address, Contact, Distance, ID_BITS, ID_BYTES, Instant, Key, NodeId};
+use crate::{Address, Contact, Distance, ID_BITS, ID_BYTES, Instant, Key, NodeId, RoundTrip};
 
 /// Sizes and patience of a [`RoutingTable`].
 ///
@@ -226,9 +227,31 @@ impl<A: Address> RoutingTable<A> {
         self.buckets.get(self.bucket_index(&id.key())?)?.entry(id)
     }
 
-    /// The ids of all entries, responsive or not.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> {
-        self.buckets.iter().flat_map(|bucket| bucket.entries().map(Entry::id))
+    /// What the answers of an entry have taken, as far as that was settled; without samples where nothing was.
+    pub(crate) fn round_trip(&self, id: &NodeId) -> RoundTrip {
+        self.entry(id).map(|entry| entry.round_trip.unpacked()).unwrap_or_default()
+    }
+
+    /// Takes one measured round trip into what is settled of an entry; tells whether anything was.
+    pub(crate) fn sample_settled(&mut self, id: &NodeId, round_trip: Duration) -> bool {
+        let bucket = self.bucket_index(&id.key()).and_then(|index| self.buckets.get_mut(index));
+        let Some(entry) = bucket.and_then(|bucket| bucket.entry_mut(id)) else { return false };
+        let mut settled = entry.round_trip.unpacked();
+        if settled.smoothed().is_none() {
+            return false;
+        }
+        settled.sample(round_trip);
+        entry.round_trip = PackedRoundTrip::of(settled);
+        true
+    }
+
+    /// Settles what is known of entries; costs one question for each.
+    pub(crate) fn settle(&mut self, known: impl Fn(&NodeId) -> Option<RoundTrip>) {
+        for entry in self.buckets.iter_mut().flat_map(KBucket::entries_mut) {
+            if let Some(round_trip) = known(&entry.id()) {
+                entry.round_trip = PackedRoundTrip::of(round_trip);
+            }
+        }
     }
 
     /// The number of responsive entries. Cost: one step per bucket.

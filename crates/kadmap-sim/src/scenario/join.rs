@@ -11,6 +11,10 @@ use crate::{End, SimAddress};
 const LOOKUPS: usize = 200;
 /// How many of the closest nodes a lookup has to find: as many as hold a record.
 const CLOSEST: usize = 20;
+/// What an idle node may take of memory, all in.
+const RESIDENT_BYTES_MAX: f64 = 16_384.0;
+/// Among how many nodes that is measured: what the process takes beside them does not count any more.
+const MANY: usize = 5_000;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "join",
@@ -59,7 +63,10 @@ fn play(stage: &mut Stage<'_>) {
     if !stage.plan.span.is_zero() {
         // Strangers are forgotten a minute after, with the next round of probes.
         stage.pass("settling", stage.plan.span);
-        stage.memory();
+        let resident_bytes = stage.memory();
+        if stage.plan.nodes >= MANY {
+            stage.at_most("resident bytes per node", resident_bytes, RESIDENT_BYTES_MAX);
+        }
     }
     stage.at_least("share of lookups that find the closest", right as f64 / LOOKUPS as f64, 0.99);
 }

@@ -160,10 +160,12 @@ impl<'a> Stage<'a> {
     }
 
     /// Notes what the process has grown by for each node: the resident set, all in.
-    pub(super) fn memory(&mut self) {
+    pub(super) fn memory(&mut self) -> f64 {
         self.sim.shrink();
         let grown = resident_bytes().saturating_sub(self.resident_before);
-        self.figure("resident_bytes_per_node", grown as f64 / self.plan.nodes.max(1) as f64);
+        let each = grown as f64 / self.plan.nodes.max(1) as f64;
+        self.figure("resident_bytes_per_node", each);
+        each
     }
 
     /// Adds what simulations other than the stage's own came to.

@@ -64,7 +64,7 @@ impl Sim {
     pub fn fail_store_every(&mut self, index: NodeIndex, operations: u64) {
         let slot = &mut self.nodes[index.0 as usize];
         let running = slot.node.as_deref_mut().map(|node| node.store_mut());
-        if let Some(store) = running.or(slot.disk.as_mut()) {
+        if let Some(store) = running.or(slot.disk.as_deref_mut()) {
             store.fail_every(operations);
         }
     }

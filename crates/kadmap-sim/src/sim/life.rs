@@ -114,7 +114,7 @@ impl Sim {
             return;
         }
         let kept = slot.disk.take().filter(|_| disk == Disk::Kept);
-        let store = kept.unwrap_or_else(|| self.new_store());
+        let store = kept.map_or_else(|| self.new_store(), |kept| *kept);
         let through = self.reachable_from(index, JOINS_THROUGH_MAX);
         self.start_node(index, store, &through);
     }
@@ -124,7 +124,7 @@ impl Sim {
         if self.slot(index).condition == Condition::Down {
             let mut store = self.new_store();
             store.restore(snapshot);
-            self.nodes[index.0 as usize].disk = Some(store);
+            self.nodes[index.0 as usize].disk = Some(Box::new(store));
             self.restart(index, Disk::Kept);
         }
     }
@@ -190,7 +190,7 @@ impl Sim {
         let empty = self.new_store();
         let slot = &mut self.nodes[index.0 as usize];
         if let Some(mut node) = slot.node.take() {
-            slot.disk = Some(std::mem::replace(node.store_mut(), empty));
+            slot.disk = Some(Box::new(std::mem::replace(node.store_mut(), empty)));
         }
         slot.condition = Condition::Down;
         slot.joined = false;

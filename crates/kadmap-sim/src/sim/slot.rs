@@ -23,8 +23,8 @@ pub(super) struct Slot {
     pub(super) address: SimAddress,
     /// Boxed, so that a swarm that grows does not move its nodes about. There while the node is not down.
     pub(super) node: Option<Box<SimNode>>,
-    /// What it left when it went down.
-    pub(super) disk: Option<SimStore>,
+    /// What it left when it went down; boxed, as most nodes are up.
+    pub(super) disk: Option<Box<SimStore>>,
     pub(super) condition: Condition,
     pub(super) clock: NodeClock,
     /// When its queued timer rings; `u64::MAX` without one.
