@@ -166,3 +166,23 @@ fn who_is_left_by_all_others_at_once_reads_what_it_holds_in_time() {
     (1..6).for_each(|node| network.set_up(node, false));
     assert_eq!(value(&mut network, 0, "colour").as_deref(), Some("\"red\""));
 }
+
+#[test]
+fn who_leaves_brings_more_records_than_it_can_queue() {
+    const EACH: usize = 70_000;
+    let mut network = Network::new(44);
+    let nodes = [0, 1].map(|_| network.spawn(Config::default(), &[]));
+    for node in nodes {
+        // Two swarms that know nothing of each other: of what both hold then, everything differs.
+        for n in 0..EACH {
+            put(&mut network, node, &format!("key {n} of {node}"), "1");
+        }
+    }
+    let first = network.contact(0);
+    network.take_events(1, |event| matches!(event, Event::Joined { .. }).then_some(()));
+    network.with(1, |node, now| node.join(now, &[first]));
+    network.wait_for(1, |event| matches!(event, Event::Joined { .. }).then_some(()));
+    network.with(0, |node, now| node.leave(now));
+    see_off(&mut network, &[0]);
+    assert_eq!(network.node(1).usage().records, 2 * EACH as u64);
+}

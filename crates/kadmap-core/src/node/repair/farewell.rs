@@ -13,10 +13,14 @@ use crate::{Address, Contact, Instant, NodeId, Now};
 
 /// How long others are asked to take what some did not.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often everything is gone through at most: whoever claims each time to have lacked something is not waited for
+/// any longer.
+const PASSES_MAX: u32 = 64;
 
 /// How far this node has come in bringing what it holds to others.
 #[derive(Debug)]
 pub(super) struct Farewell<A> {
+    /// Since when it has offered what is left.
     since: Instant,
     /// Whether it means to be back: others need only have what it has, nobody takes its place.
     is_brief: bool,
@@ -26,8 +30,11 @@ pub(super) struct Farewell<A> {
     leavers: Vec<Contact<A>>,
     /// Whether somebody has not taken what was meant for it in this pass.
     pub(super) is_incomplete: bool,
-    /// The sum of what was held when this pass began.
+    /// The sum of what was held when this pass began, and how many copies had been taken.
     held: u64,
+    delivered: u64,
+    /// Passes begun.
+    passes: u32,
 }
 
 impl<A> Farewell<A> {
@@ -42,7 +49,16 @@ impl<A: Address> Repair<A> {
     /// where they do, nothing travels.
     pub(in super::super) fn leave<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, is_brief: bool) {
         let (since, departed, leavers) = (now.instant, Vec::new(), Vec::new());
-        let farewell = Farewell { since, is_brief, departed, leavers, is_incomplete: false, held: 0 };
+        let farewell = Farewell {
+            since,
+            is_brief,
+            departed,
+            leavers,
+            is_incomplete: false,
+            held: 0,
+            delivered: 0,
+            passes: 0,
+        };
         self.farewell = Some(Box::new(farewell));
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
         // What it has not learnt by now it need not learn.
@@ -52,7 +68,7 @@ impl<A: Address> Repair<A> {
     }
 
     /// Whether everything has been brought, or nobody is there to take it, or there is no more time; begins another pass
-    /// where some of it was not taken, or was written since the last one began.
+    /// where some of it was not taken, or was written since the last one began, or may have been overlooked by it.
     pub(in super::super) fn has_handed_over<S: RecordStore>(
         &mut self,
         env: &mut Env<S, A>,
@@ -61,15 +77,21 @@ impl<A: Address> Repair<A> {
         if !self.is_idle(env) {
             return false;
         }
-        let Some(farewell) = &self.farewell else { return true };
-        if env.table.is_empty() {
+        let Some(farewell) = &mut self.farewell else { return true };
+        if env.table.is_empty() || farewell.passes == PASSES_MAX {
             return true;
         }
+        let has_brought = env.outbox.delivered > farewell.delivered;
         let pause = if farewell.is_incomplete && farewell.lasts(now.instant) < PATIENCE {
             BUSY_WAIT_LEAVING
-        } else if env.leaving == Leaving::HandingOver && farewell.held != held_by(env) {
-            // What is written from now on would come too late.
+        } else if has_brought && env.outbox.take_overflowed() {
+            farewell.since = now.instant;
+            Duration::ZERO
+        } else if has_brought || farewell.held != held_by(env) {
+            // What is written from now on would come too late; and a comparison goes by short hashes, so that only one
+            // that finds nothing more tells that nothing is left. Each pass leaves less to the next.
             env.leaving = Leaving::Closing;
+            farewell.since = now.instant;
             Duration::ZERO
         } else {
             return true;
@@ -106,7 +128,8 @@ impl<A: Address> Repair<A> {
     fn bring<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, not_before: Instant) {
         let Some(farewell) = &mut self.farewell else { return };
         farewell.is_incomplete = false;
-        farewell.held = held_by(env);
+        farewell.passes += 1;
+        (farewell.held, farewell.delivered) = (held_by(env), env.outbox.delivered);
         farewell.departed.extend(departed_for(env, now.instant, Duration::ZERO));
         let tasks = if farewell.is_brief {
             let neighbours = Neighbours::of_change(env, &env.arrived, &farewell.departed, false);

@@ -39,11 +39,19 @@ pub(in super::super) struct Outbox<A> {
     /// Until when the bytes sent so far take at the rate allowed.
     busy_until: Instant,
     pub(in super::super) delivered: u64,
+    /// Whether anything was dropped because too much waited.
+    has_overflowed: bool,
 }
 
 impl<A> Default for Outbox<A> {
     fn default() -> Self {
-        Self { parcels: VecDeque::new(), in_flight: 0, busy_until: Instant::default(), delivered: 0 }
+        Self {
+            parcels: VecDeque::new(),
+            in_flight: 0,
+            busy_until: Instant::default(),
+            delivered: 0,
+            has_overflowed: false,
+        }
     }
 }
 
@@ -61,7 +69,14 @@ impl<A: Address> Outbox<A> {
     fn push(&mut self, to: Contact<A>, parcel: Parcel) {
         if self.parcels.len() < PARCELS_MAX {
             self.parcels.push_back((to, parcel));
+        } else {
+            self.has_overflowed = true;
         }
+    }
+
+    /// Takes note of whether anything was dropped since this was last asked.
+    pub(super) fn take_overflowed(&mut self) -> bool {
+        std::mem::take(&mut self.has_overflowed)
     }
 
     /// Drops what waits for a holder; tells whether that was anything.

@@ -282,6 +282,9 @@ impl<A: Address> Session<A> {
             let (ids, rivals): (Vec<_>, _) = rivals.into_iter().unzip();
             if self.wish(range, Wish { hashes: missing, rivals }) {
                 self.held_back.extend(ids);
+            } else {
+                // Nothing will be told of these: what turns out to be old is ignored.
+                ids.into_iter().for_each(|id| env.outbox.push_record(self.partner, id));
             }
         }
     }
