@@ -78,24 +78,28 @@ impl<A: Address> KBucket<A> {
                     false => Admission::Refreshed,
                 }
             }
-            None => self.admit(Entry::new(contact, now), limits),
+            None => self.admit(now, contact, limits),
         };
         self.overflowed |= self.is_full(limits);
         admission
     }
 
-    fn admit(&mut self, newcomer: Entry<A>, limits: Limits) -> Admission {
+    fn admit(&mut self, now: Instant, contact: Contact<A>, limits: Limits) -> Admission {
+        let newcomer = Entry::new(contact, now);
         if self.entries.len() < limits.capacity {
             push_tight(&mut self.entries, newcomer, limits.capacity);
             return Admission::Added { replaced: None };
         }
-        if let Some(worst) = self.most_overdue(limits) {
+        // Most buckets hold nobody who gives way, and need not be searched.
+        if self.unresponsive > 0
+            && let Some(worst) = self.most_overdue(limits)
+        {
             self.unresponsive -= 1;
             let replaced = self.entries.remove(worst).id();
             self.entries.push(newcomer);
             return Admission::Added { replaced: Some(replaced) };
         }
-        self.cache.retain(|cached| cached.id() != newcomer.id());
+        self.cache.retain(|cached| !cached.is(&contact.id));
         if limits.cached == 0 {
             return Admission::Ignored;
         }
