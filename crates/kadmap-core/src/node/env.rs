@@ -9,6 +9,7 @@ use rand_core::Rng;
 
 use super::attendance::Attendance;
 use super::background::{Background, Unhurried};
+use super::hearsay::Hearsay;
 use super::leave::Leaving;
 use super::peers::{Heard, Peers};
 use super::repair::{Awaited, Misplaced, Outbox};
@@ -26,8 +27,6 @@ use crate::store::{RecordId, RecordStore, Ticket};
 use crate::wire::{Body, Items, Message, RecordCopy, Request, RequestId, Response, Stored, WireContact};
 use crate::{Address, Contact, Instant, NodeId, Now};
 
-/// Contacts waiting to be probed at most; more are dropped, others will tell us of them again.
-const PROBE_QUEUE_MAX: usize = 1024;
 /// A contact that did not answer is not probed again on hearsay for this long.
 const HEARSAY_SILENCE: Duration = Duration::from_secs(60);
 /// Requests and answers beyond this do not fit a packet: they are waited for by size, and not repeated.
@@ -73,7 +72,7 @@ pub(super) struct Env<S, A: Address> {
     /// In ticket order.
     pub(super) after_flush: VecDeque<(Ticket, AfterFlush<A>)>,
     /// Contacts we were told of and have room for.
-    pub(super) hearsay: VecDeque<Contact<A>>,
+    pub(super) hearsay: Hearsay<A>,
     /// Whether this node has just started and still gets to know the swarm, its first refresh included: whom it meets was
     /// there before it.
     pub(super) is_newcomer: bool,
@@ -200,10 +199,7 @@ impl<S, A: Address> Env<S, A> {
             }
             is_news = true;
             self.table.told_of(&contact.id);
-            let has_room = self.hearsay.len() < PROBE_QUEUE_MAX;
-            if has_room && !self.hearsay.iter().any(|known| known.id == contact.id) {
-                self.hearsay.push_back(contact);
-            }
+            self.hearsay.push(contact);
         }
         is_news
     }
@@ -212,7 +208,7 @@ impl<S, A: Address> Env<S, A> {
     pub(super) fn tidy_up(&mut self, now: Now) {
         self.peers.forget_strangers(now.instant, &mut self.table);
         self.requests.shrink();
-        self.hearsay.shrink_to_fit();
+        self.hearsay.shrink();
         self.arrived.shrink_to_fit();
         self.departed.shrink_to_fit();
         self.after_flush.shrink_to_fit();

@@ -10,6 +10,7 @@ mod counters;
 mod env;
 mod expiry;
 mod finder;
+mod hearsay;
 mod leave;
 mod lists;
 mod paces;
@@ -58,6 +59,7 @@ use attendance::Attendance;
 use background::Background;
 use env::{AfterFlush, Env};
 use finder::Finder;
+use hearsay::Hearsay;
 use leave::Leaving;
 use pages::PageRead;
 use peers::Peers;
@@ -159,7 +161,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             outbox: Outbox::default(),
             misplaced: Misplaced::default(),
             after_flush: VecDeque::new(),
-            hearsay: VecDeque::new(),
+            hearsay: Hearsay::default(),
             is_newcomer: false,
             is_syncing: false,
             attendance,

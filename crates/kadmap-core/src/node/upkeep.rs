@@ -271,7 +271,7 @@ impl Upkeep {
 
     fn probe_hearsay<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now) {
         while self.probing.len() < env.config.probes_in_flight_max
-            && let Some(contact) = env.hearsay.pop_front()
+            && let Some(contact) = env.hearsay.pop()
         {
             // It may have proved itself since we were told of it.
             if env.table.lacks(&contact.id) {

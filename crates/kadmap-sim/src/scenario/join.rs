@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use kadmap_core::{Distance, Key, NodeId};
 
+use super::stage::JOIN_PAUSE;
 use super::{Scenario, Stage};
-use crate::{End, SimAddress};
+use crate::{End, NodeIndex, SimAddress};
 
+/// Joins of which it is counted what they send.
+const JOINS_COUNTED: usize = 20;
 /// Lookups by which the finished swarm is tried.
 const LOOKUPS: usize = 200;
 /// How many of the closest nodes a lookup has to find: as many as hold a record.
@@ -27,17 +30,11 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 fn play(stage: &mut Stage<'_>) {
-    stage.sim.counts_bytes = true;
-    let nodes = stage.grow();
-    let joins = nodes.len() as f64;
-    let sent = stage.sim.traffic().total();
+    let mut nodes = stage.grow();
     stage.figure("joined_in_virtual_seconds", stage.sim.now().as_secs_f64());
-    stage.figure("messages_per_join", sent.messages as f64 / joins);
-    stage.figure("bytes_per_join", sent.bytes as f64 / joins);
-    let purposes = stage.sim.traffic().purposes.clone();
-    stage.traffic(&purposes, joins * stage.sim.now().as_secs_f64());
+    nodes.extend(count_some_joins(stage));
     let contacts: usize = nodes.iter().filter_map(|&node| Some(stage.sim.node(node)?.contacts().len())).sum();
-    stage.figure("contacts_per_node", contacts as f64 / joins);
+    stage.figure("contacts_per_node", contacts as f64 / nodes.len() as f64);
 
     let mut ids: Vec<NodeId> = nodes.iter().filter_map(|&node| Some(stage.sim.node(node)?.id())).collect();
     ids.sort_unstable();
@@ -69,6 +66,22 @@ fn play(stage: &mut Stage<'_>) {
         }
     }
     stage.at_least("share of lookups that find the closest", right as f64 / LOOKUPS as f64, 0.99);
+}
+
+/// Lets some more nodes join and tells what that takes in a swarm of this size: to count it for all would take longer than
+/// many of the joins.
+fn count_some_joins(stage: &mut Stage<'_>) -> Vec<NodeIndex> {
+    stage.sim.counts_bytes = true;
+    let (before, start) = (stage.sim.traffic().clone(), stage.sim.now());
+    let nodes = stage.sim.grow(JOINS_COUNTED, JOIN_PAUSE);
+    let took = stage.sim.now().saturating_sub(start);
+    let sent = stage.sim.traffic().since(&before);
+    stage.sim.counts_bytes = false;
+    let joins = nodes.len() as f64;
+    stage.figure("messages_per_join", sent.total().messages as f64 / joins);
+    stage.figure("bytes_per_join", sent.total().bytes as f64 / joins);
+    stage.traffic(&sent.purposes, joins * took.as_secs_f64());
+    nodes
 }
 
 /// Whether a lookup has found the closest nodes, but perhaps for the node that asked.

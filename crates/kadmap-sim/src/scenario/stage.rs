@@ -10,7 +10,7 @@ use crate::{
 use kadmap_core::{Key, Purpose};
 
 /// Pause between two joins of a growing swarm: short, as those that are in refresh their tables all along.
-const JOIN_PAUSE: Duration = Duration::from_micros(50);
+pub(super) const JOIN_PAUSE: Duration = Duration::from_micros(50);
 /// Joins after which the bar moves; they are waited for.
 const JOINS_PER_STEP: usize = 250;
 /// Virtual time in which newcomers find those that joined at the same moment.
