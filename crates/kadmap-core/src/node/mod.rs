@@ -634,7 +634,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         }
         let removal = self.env.table.failed(&id);
         if removal != Removal::Unknown {
-            self.upkeep.fell_silent(&self.env, now, id);
+            self.upkeep.fell_silent(&mut self.env, now, id);
         }
         let gone = matches!(removal, Removal::Unresponsive | Removal::Replaced { .. });
         self.env.watches.abandon(&id);

@@ -30,12 +30,14 @@ const SAMPLE: usize = 4;
 const NEIGHBOURS: usize = 8;
 /// How much longer the wait is after each of the first times that a silent contact is tried again.
 const RETRY_GROWTH: u32 = 4;
-/// How often it is tried soon after it fell silent: at 5 and 25 s with the default interval. Later it is one of
-/// those of which one is tried in each `probe_interval`, however many there are: most of them are gone for good.
+/// How often it is tried soon after it fell silent, unless its bucket does well without it: at 5 and 25 s with the default
+/// interval. Later it is one of those of which one is tried in each `probe_interval`, however many there are: most of
+/// them are gone for good.
 const RETRIES_SOON: u32 = 2;
-/// From one silent contact in so many on it looks like a cut: then each is tried again and again, with waits that double
-/// until all is compared in that time anyway. Each wait is drawn from half to one and a half of it: all nodes lost each
-/// other at the same moment, and of many tries spread over a time one comes soon after the cut has healed.
+/// From one contact in so many on that fell silent within the time in which each is probed it looks like a cut: then each
+/// of these is tried again and again, with waits that double until all is compared in that time anyway. Each wait is
+/// drawn from half to one and a half of it: all nodes lost each other at the same moment, and of many tries spread over
+/// a time one comes soon after the cut has healed.
 const CUT_SHARE: usize = 4;
 /// When a contact is back that had been silent, all others are tried within this time, for a cut may have healed.
 const RETURN_SPREAD: Duration = Duration::from_secs(1);
@@ -128,8 +130,17 @@ enum Stage {
 #[derive(Debug, Clone, Copy)]
 struct Retry {
     at: Instant,
+    /// When it fell silent.
+    since: Instant,
     /// Times it was tried.
     tried: u32,
+}
+
+impl Retry {
+    /// Whether it fell silent `within` so long before or after a moment.
+    fn is_of(&self, about: Instant, within: Duration) -> bool {
+        self.since.since(about).max(about.since(self.since)) <= within
+    }
 }
 
 /// The node's own duties.
@@ -252,9 +263,40 @@ impl Upkeep {
     }
 
     /// A contact of the routing table fell silent: it is tried again later.
-    pub(super) fn fell_silent<S, A: Address>(&mut self, env: &Env<S, A>, now: Now, id: NodeId) {
-        let at = now.instant + env.config.retry_silent_interval;
-        self.retries.entry(id).or_insert(Retry { at, tried: 0 });
+    pub(super) fn fell_silent<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now, id: NodeId) {
+        if self.retries.contains_key(&id) {
+            return;
+        }
+        let (since, first) = (now.instant, env.config.retry_silent_interval);
+        let (wait, tried) = match env.table.does_well_without(&id) {
+            true => (self.turn(env), RETRIES_SOON),
+            false => (first, 0),
+        };
+        self.retries.insert(id, Retry { at: since + wait, since, tried });
+        if self.is_cut(env, since) {
+            // Those that were to wait for their turn fell silent before it looked like a cut.
+            let quiet_for = quiet_for(&env.config);
+            for retry in self.retries.values_mut() {
+                if retry.is_of(since, quiet_for) && retry.at > since + quiet_for {
+                    retry.at = since + env.jitter((first, quiet_for));
+                }
+            }
+        }
+    }
+
+    /// Whether so many contacts fell silent about then that this node may be cut off from them.
+    fn is_cut<S, A: Address>(&self, env: &Env<S, A>, about: Instant) -> bool {
+        let quiet_for = quiet_for(&env.config);
+        let silent = self.retries.values().filter(|retry| retry.is_of(about, quiet_for)).count();
+        // Who is on the smaller side of a cut misses at least half of the others, and is found by one of its own tries.
+        CUT_SHARE * silent >= env.table.len()
+    }
+
+    /// How long a silent contact waits for its turn among all of them; drawn from all of the time to come, so that
+    /// somebody is tried all along.
+    fn turn<S, A: Address>(&self, env: &mut Env<S, A>) -> Duration {
+        let silent = u32::try_from(self.retries.len().max(1)).unwrap_or(u32::MAX);
+        env.jitter((Duration::ZERO, 2 * env.config.probe_interval * silent))
     }
 
     fn probe<S, A: Address>(
@@ -311,22 +353,17 @@ impl Upkeep {
                 continue;
             };
             self.probe(env, now, contact, ProbeCause::Silent);
-            // Who is on the smaller side of a cut misses at least half of the others, and is found by one of its own tries.
-            let is_cut = CUT_SHARE * self.retries.len() >= env.table.len();
-            let first = env.config.retry_silent_interval;
-            let turn = env.config.probe_interval * u32::try_from(self.retries.len()).unwrap_or(u32::MAX);
-            let Some(retry) = self.retries.get_mut(&id) else { continue };
-            retry.tried += 1;
-            let wait = match retry.tried {
-                tried if is_cut => {
-                    let wait = (first * 2_u32.pow(tried.min(16))).min(quiet_for(&env.config));
-                    env.jitter((wait / 2, wait * 3 / 2))
-                }
-                tried if tried < RETRIES_SOON => first * RETRY_GROWTH.pow(tried),
-                // Drawn from all of the time to come, so that somebody is tried all along.
-                _ => env.jitter((Duration::ZERO, 2 * turn)),
+            let Some(Retry { since, tried, .. }) = self.retries.get(&id).copied() else { continue };
+            let (first, tried) = (env.config.retry_silent_interval, tried + 1);
+            let wait = if self.is_cut(env, since) {
+                let wait = (first * 2_u32.pow(tried.min(16))).min(quiet_for(&env.config));
+                env.jitter((wait / 2, wait * 3 / 2))
+            } else if tried < RETRIES_SOON {
+                first * RETRY_GROWTH.pow(tried)
+            } else {
+                self.turn(env)
             };
-            retry.at = now.instant + wait;
+            self.retries.insert(id, Retry { at: now.instant + wait, since, tried });
         }
     }
 

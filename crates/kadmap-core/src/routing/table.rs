@@ -213,6 +213,17 @@ impl<A: Address> RoutingTable<A> {
         self.buckets.get(index).is_none_or(|bucket| has_room(bucket) && bucket.entry(id).is_none())
     }
 
+    /// Whether the bucket of a node is well filled without it, and is one of those that cannot know all of their nodes:
+    /// then nothing is missing if it is gone.
+    pub(crate) fn does_well_without(&self, id: &NodeId) -> bool {
+        let Some(index) = self.bucket_index(&id.key()) else { return true };
+        let Some((bucket, deeper)) = self.buckets.get(index..).and_then(<[_]>::split_first) else {
+            return false;
+        };
+        let lacks_nodes = bucket.may_lack_nodes() || deeper.iter().any(KBucket::may_lack_nodes);
+        lacks_nodes && !bucket.wants_nodes(Limits::of(&self.config, index), false)
+    }
+
     /// Whether the node is an entry, responsive or not; the replacement cache does not count.
     pub fn contains(&self, id: &NodeId) -> bool {
         self.entry(id).is_some()

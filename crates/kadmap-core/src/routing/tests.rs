@@ -408,3 +408,19 @@ fn probes_go_to_all_that_are_unseen_and_the_longest_unseen_first() {
     assert_eq!(due(10), [peer(5, 0), peer(5, 1), peer(1, 0)]);
     assert_eq!(due(1), [peer(5, 0)]);
 }
+
+#[test]
+fn a_well_filled_bucket_does_well_without_one_of_many_that_cannot_all_be_known() {
+    let mut table = RoutingTable::new(OWN, small());
+    table.verified(at(0), peer(0, 0));
+    table.verified(at(0), peer(0, 1));
+    table.failed(&peer(0, 1).id);
+    table.failed(&peer(0, 1).id);
+    assert!(!table.does_well_without(&peer(0, 1).id), "one live entry, but there may be no more");
+    table.verified(at(0), peer(3, 0));
+    table.verified(at(0), peer(3, 1));
+    assert!(table.does_well_without(&peer(0, 1).id), "a deeper bucket is full, so there are more");
+    assert!(!table.does_well_without(&peer(4, 0).id), "all of the deepest may be known");
+    table.remove(&peer(0, 0).id);
+    assert!(!table.does_well_without(&peer(0, 1).id), "nobody else is left");
+}
