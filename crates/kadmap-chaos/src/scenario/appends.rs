@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::RwLock;
+
 use super::{Needs, Scenario, Sides, Size};
 use crate::client::Client;
 use crate::dice::Dice;
@@ -49,11 +51,20 @@ pub(super) const SCENARIO: Scenario = Scenario {
 #[derive(Debug)]
 struct Work {
     lists: Arc<[String]>,
+    /// Who appends or reads holds it for reading; who waits until the lists are equal stops all that.
+    gate: RwLock<()>,
     /// Appends that have been begun.
     begun: AtomicU64,
     appends: u64,
     items_per_list: u64,
     seed: u64,
+}
+
+impl Work {
+    /// How many times so many lists as are appended to at a time have been left for new ones.
+    fn group(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed) / (self.items_per_list * LISTS_AT_A_TIME)
+    }
 }
 
 /// What is done to the swarm.
@@ -76,6 +87,7 @@ fn play(stage: &mut Stage) -> Result<(), ChaosError> {
     let lists: Arc<[String]> = key_names("list", lists as usize).into();
     let work = Work {
         lists: lists.clone(),
+        gate: RwLock::new(()),
         begun: AtomicU64::new(0),
         appends,
         items_per_list,
@@ -122,6 +134,7 @@ async fn append_until_done(work: Arc<Work>, client: Client, _: StopFlag) -> u64 
         let group = number / (work.items_per_list * LISTS_AT_A_TIME);
         let list = group * LISTS_AT_A_TIME + dice.below(LISTS_AT_A_TIME as usize) as u64;
         let list = &work.lists[list as usize];
+        let _open = work.gate.read().await;
         sequence += 1;
         let outcome = client.append(list, item(client.number, sequence)).await;
         acknowledged += u64::from(outcome == Outcome::Ok);
@@ -146,8 +159,10 @@ fn strike(stage: &mut Stage, work: &Work) -> Result<Vec<(Blow, u64)>, ChaosError
         turn += 1;
         counts[at].1 += 1;
         fall(stage, blows[at])?;
-        wait_repaired(stage, work)?;
-        stage.recorder.record_fault(Fault::EQUAL, "the replicas of full lists");
+        match blows[at] {
+            Blow::Cut => wait_one_again(stage, work)?,
+            _ => wait_repaired(stage, work)?,
+        }
         std::thread::sleep(if stage.plan.short { PAUSE_SHORT } else { PAUSE });
     }
     Ok(counts)
@@ -196,9 +211,18 @@ fn fall(stage: &mut Stage, blow: Blow) -> Result<(), ChaosError> {
 /// Waits until the lists that are full are equal on all their replicas again: a swarm that is wiped faster than it
 /// repairs itself loses data by arithmetic, not by a mistake. Those that are being appended to differ all the time.
 fn wait_repaired(stage: &mut Stage, work: &Work) -> Result<(), ChaosError> {
-    let group = work.begun.load(Ordering::Relaxed) / (work.items_per_list * LISTS_AT_A_TIME);
-    let full = work.lists.len().min((group.saturating_sub(1) * LISTS_AT_A_TIME) as usize);
-    stage.wait_converged(&work.lists[..full]).map(drop)
+    let full = work.group().saturating_sub(1) * LISTS_AT_A_TIME;
+    stage.wait_converged(&work.lists[..work.lists.len().min(full as usize)]).map(drop)
+}
+
+/// Waits until all lists are equal on all their replicas, while nobody appends: from then on every read must show what
+/// was acknowledged on either side of a cut.
+fn wait_one_again(stage: &mut Stage, work: &Work) -> Result<(), ChaosError> {
+    let _closed = work.gate.blocking_write();
+    let begun = (work.group() + 1) * LISTS_AT_A_TIME;
+    stage.wait_converged(&work.lists[..work.lists.len().min(begun as usize)])?;
+    stage.recorder.record_fault(Fault::EQUAL, "the replicas of all lists");
+    Ok(())
 }
 
 fn judge_reads(stage: &mut Stage, acknowledged: u64) {
