@@ -24,8 +24,13 @@ pub trait Address: Copy + Ord + Hash + fmt::Debug + fmt::Display {
     /// The bytes of an address in a message.
     type Wire: AsRef<[u8]>;
 
-    /// No address sorts before it. A node names itself by it among candidates; it is never dialled.
+    /// No address sorts before it. It stands for one that is not known and is never dialled.
     const FIRST: Self;
+
+    /// By which a node names itself among candidates, where an address has to stand; it is never dialled.
+    fn of_own(_own: &NodeId) -> Self {
+        Self::FIRST
+    }
 
     /// Whether a node can answer there at all; contacts with other addresses are ignored.
     fn is_dialable(&self) -> bool;

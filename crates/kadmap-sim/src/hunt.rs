@@ -11,6 +11,7 @@
 
 mod chaos;
 mod shrink;
+mod watchers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

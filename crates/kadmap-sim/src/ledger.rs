@@ -1,5 +1,7 @@
 //! What was promised to whom, and whether a record keeps it.
 
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -47,6 +49,20 @@ pub enum Breach {
         /// The item that comes too late.
         payload: Bytes,
     },
+    /// A watch has not told of something that it should have.
+    Untold {
+        /// Which record.
+        name: String,
+        /// The item, or the last value; empty for a delete.
+        payload: Bytes,
+    },
+    /// A watch has told of an item twice.
+    ToldTwice {
+        /// Which record.
+        name: String,
+        /// The item.
+        payload: Bytes,
+    },
     /// Something is there although it was deleted by an acknowledged, later delete.
     Resurrected {
         /// Which record.
@@ -73,6 +89,12 @@ impl fmt::Display for Breach {
             }
             Self::OutOfOrder { name, payload } => {
                 write!(f, "'{name}' holds '{}' before what its writer wrote earlier", text(payload))
+            }
+            Self::Untold { name, payload } => {
+                write!(f, "no watch told that '{name}' holds '{}'", text(payload))
+            }
+            Self::ToldTwice { name, payload } => {
+                write!(f, "a watch told twice that '{name}' holds '{}'", text(payload))
             }
             Self::Resurrected { name, payload } => {
                 write!(f, "'{name}' holds '{}' again, which was deleted", text(payload))
@@ -336,12 +358,12 @@ fn disorder(name: &str, record: &Record, entries: &[Entry]) -> Vec<Breach> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use kadmap_core::{Codec, Item, Payload, Shape, Version};
 
     use super::*;
 
-    fn outcome(time: u64) -> WriteOutcome {
+    pub(super) fn outcome(time: u64) -> WriteOutcome {
         WriteOutcome {
             size: None,
             stamp: at(time),
@@ -354,16 +376,16 @@ mod tests {
         }
     }
 
-    fn at(time: u64) -> Stamp {
+    pub(super) fn at(time: u64) -> Stamp {
         Stamp { time, writer: 1 }
     }
 
-    fn item(time: u64, payload: &'static str) -> Item {
+    pub(super) fn item(time: u64, payload: &'static str) -> Item {
         let payload = Some(Payload::new(Codec::Bytes, payload));
         Item { stamp: at(time), field: None, payload, expires_ms: None }
     }
 
-    fn base(time: u64, payload: Option<&'static str>) -> Base {
+    pub(super) fn base(time: u64, payload: Option<&'static str>) -> Base {
         let payload = payload.map(|payload| Payload::new(Codec::Bytes, payload));
         Base { stamp: at(time), shape: Shape::Value, payload, expires_ms: None }
     }

@@ -37,7 +37,7 @@ pub use neighbourhood::Neighbourhood;
 pub use purposes::{Purposes, Tally};
 pub use report::{Bound, Figure, Report, TrafficRow};
 pub use scenario::{Plan, Progress, Scenario, scenarios};
-pub use sim::{Disk, End, NodeIndex, Operation, Outcome, Sim, SimNode};
+pub use sim::{Disk, End, NodeIndex, Operation, Outcome, Sim, SimNode, Watch};
 pub use span::Span;
 pub use store::{SimStore, Snapshot};
 pub use traffic::{Count, Traffic};

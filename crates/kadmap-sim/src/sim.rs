@@ -5,6 +5,7 @@ mod life;
 mod operations;
 mod placing;
 mod slot;
+mod watches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +28,10 @@ use slot::{Condition, Slot};
 pub use life::Disk;
 pub use operations::{End, Operation, Outcome};
 pub(crate) use operations::{append, put, record};
+pub use watches::Watch;
 
 use operations::Operations;
+use watches::Watches;
 
 /// Messages that a frozen node's socket buffers; later ones are lost.
 const HELD_MAX: usize = 1_000;
@@ -81,6 +84,7 @@ pub struct Sim {
     dice: Dice,
     cuts: Vec<Cut>,
     operations: Operations,
+    watches: Watches,
     trace: Trace,
     traffic: Traffic,
     events: u64,
@@ -102,6 +106,7 @@ impl Sim {
             dice: Dice::new(seed),
             cuts: Vec::new(),
             operations: Operations::default(),
+            watches: Watches::default(),
             trace: Trace::default(),
             traffic: Traffic::default(),
             events: 0,
@@ -332,7 +337,9 @@ impl Sim {
                 self.operations.end(self.now_us, index, operation, End::LookedUp(outcome));
             }
             Event::Left { .. } | Event::Scanned { .. } | Event::Items { .. } | Event::Answered { .. } => {}
-            Event::Watching { .. } | Event::Changed { .. } | Event::CameBack { .. } => {}
+            Event::Watching { operation, result } => self.watches.answered(index, operation, result.is_ok()),
+            Event::Changed { operation, news } => self.watches.tell(index, operation, news),
+            Event::CameBack { .. } => {}
         }
     }
 

@@ -171,7 +171,7 @@ impl<S, A: Address> Env<S, A> {
 
     /// This node among candidates; its address is never used, for it does not send to itself.
     pub(super) fn own_contact(&self) -> Contact<A> {
-        Contact { id: self.own, address: A::FIRST }
+        Contact { id: self.own, address: A::of_own(&self.own) }
     }
 
     /// Whether this node only asks.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kadmap_core::{Change, Consistency, NodeId, ReadOptions, Stamp, WriteOptions};
 
+use super::watchers::Watchers;
 use super::{Plan, Verdict};
 use crate::ledger::EntryId;
 use crate::{Breach, Disk, Ledger, Link, NodeIndex, Operation, Sim};
@@ -45,6 +46,7 @@ pub(super) struct Chaos {
     sim: Sim,
     nodes: Vec<NodeIndex>,
     ledger: Ledger,
+    watchers: Watchers,
     running: Vec<(Operation, EntryId)>,
     /// When each node last lost its disk, by the ledger's clock.
     wiped: BTreeMap<NodeId, u64>,
@@ -65,6 +67,7 @@ impl Chaos {
             sim,
             nodes,
             ledger: Ledger::default(),
+            watchers: Watchers::default(),
             running: Vec::new(),
             wiped: BTreeMap::new(),
             written: 0,
@@ -76,6 +79,7 @@ impl Chaos {
         for _ in 0..self.plan.steps {
             self.step();
             self.collect();
+            self.watch();
         }
         self.mend();
         self.judge();
@@ -180,10 +184,9 @@ impl Chaos {
         let writer = u64::from(at.0) << 32 | u64::from(self.sim.starts(at));
         self.written += 1;
         let payload = format!("{at}, write {}", self.written);
-        let number = self.sim.dice().below(REGISTERS + LISTS);
+        let name = self.name();
         let chance = self.sim.dice().below(16);
-        let is_list = number >= REGISTERS;
-        let name = if is_list { format!("list {number}") } else { format!("register {number}") };
+        let is_list = name.starts_with("list");
         let (entry, change) = match (chance, self.appended(&name)) {
             (0 | 1, _) => (self.ledger.begin_delete(&name, writer), Change::Delete),
             (2 | 3, Some(stamp)) => {
@@ -206,6 +209,23 @@ impl Chaos {
     fn appended(&mut self, name: &str) -> Option<Stamp> {
         let stamps = self.ledger.appended(name);
         (!stamps.is_empty()).then(|| stamps[self.sim.dice().below(stamps.len())])
+    }
+
+    /// Lets somebody begin to watch, where too few do.
+    fn watch(&mut self) {
+        self.watchers.collect(&self.sim, &self.ledger);
+        if self.deeds == Deeds::Mixed && self.watchers.are_too_few() {
+            let (at, name) = (self.any(), self.name());
+            self.watchers.begin(&mut self.sim, at, name);
+        }
+    }
+
+    /// One of the records that are written to.
+    fn name(&mut self) -> String {
+        match self.sim.dice().below(REGISTERS + LISTS) {
+            number if number < REGISTERS => format!("register {number}"),
+            number => format!("list {number}"),
+        }
     }
 
     /// Notes what has come of the operations.
@@ -239,6 +259,7 @@ impl Chaos {
         self.sim.heal();
         self.sim.run_for(RECOVERY);
         self.collect();
+        self.watchers.collect(&self.sim, &self.ledger);
     }
 
     fn judge(&mut self) {
@@ -255,7 +276,8 @@ impl Chaos {
             };
             let wiped = &self.wiped;
             let survives = |holder: &NodeId, began: u64| wiped.get(holder).is_none_or(|at| *at < began);
-            let broken = self.ledger.judge(&name, found.record.as_ref(), survives);
+            let mut broken = self.ledger.judge(&name, found.record.as_ref(), survives);
+            broken.extend(self.watchers.judge(&self.sim, &self.ledger, &name, found.record.as_ref()));
             // An append that met a delete is stamped again above it; when every disk with the delete is lost, both
             // stamps count. Known, and not a promise: what was acknowledged is there.
             let may_double = self.deeds == Deeds::Mixed && !wiped.is_empty();

@@ -199,6 +199,7 @@ impl Sim {
         slot.due_us = u64::MAX;
         slot.held = Vec::new();
         self.operations.abandon(self.now_us, index);
+        self.watches.abandon(index);
     }
 
     fn note_life(&mut self, index: NodeIndex, what: u64) {
