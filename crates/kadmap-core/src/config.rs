@@ -158,11 +158,15 @@ pub struct Config {
     pub repair_rate_max: u64,
     /// A bucket in which nothing was looked up for this long is refreshed: default 1 h, as in the paper.
     pub refresh_interval: Duration,
-    /// A contact not heard from for this long, or for `repair_interval` where that is shorter, is probed: default 5 min.
-    /// Whoever takes the dead for holders believes that less belongs to it than does. With sessions of an hour one probe in twelve
-    /// then finds nobody, and of what a node tells others some 3% is out of date; a probe is two dozen bytes.
+    /// A contact not heard from for this long, or for `repair_interval` where that is shorter, is probed:
+    /// default 5 min. Whoever takes the dead for holders believes that less belongs to it than does. With
+    /// sessions of an hour one probe in twelve then finds nobody, and of what a node tells others some 3% is
+    /// out of date; a probe is two dozen bytes.
     pub probe_interval: Duration,
-    /// A contact that fell silent is probed again after this long, doubling to that: default 5 s.
+    /// A contact that fell silent is probed again after this long, and once more after four times that: default
+    /// 5 s. Later, and at once where its bucket is well filled without it, it is one of those that take turns:
+    /// one of them is probed in each `probe_interval`. Where so many fell silent together that it looks like a
+    /// cut, each is probed again and again, with waits that double up to `probe_interval`.
     pub retry_silent_interval: Duration,
     /// Probes of contacts that others told us of, in flight: default 32.
     pub probes_in_flight_max: usize,

@@ -439,10 +439,11 @@ impl<A: Address> RoutingTable<A> {
 
     /// The buckets into which a refresh has to look beside looking up ourselves, farthest first.
     ///
-    /// While a node joins, all of them. Later not those that a lookup of ourselves covers, because together with all deeper ones they hold no more than the
-    /// `covered` closest that it finds; and of the others only those that have room, or into which no lookup has aimed for
-    /// `stale_after`. Where one was full once, it and all farther ones, to which more nodes belong, cannot know everybody
-    /// and only have to be well filled.
+    /// While a node joins, all of them. Later not those that a lookup of ourselves covers, because together
+    /// with all deeper ones they hold no more than the `covered` closest that it finds; and of the others
+    /// only those that have room, or into which no lookup has aimed for `stale_after`. Where one was full
+    /// once, it and all farther ones, to which more nodes belong, cannot know everybody and only have to be
+    /// well filled.
     pub fn refresh_buckets(&self, now: Instant, stale_after: Duration, covered: usize) -> Vec<usize> {
         let (mut deeper, mut may_know_all) = (0, true);
         let mut wanted = Vec::new();
