@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kadmap_core::WriteError;
 use kadmap_core::wire::Refusal;
+use kadmap_core::{Config, TableConfig, WriteError};
 use kadmap_sim::{Disk, End, Link, NodeIndex, Sim};
 
 fn swarm(count: usize) -> (Sim, Vec<NodeIndex>) {
@@ -126,4 +126,35 @@ fn a_lossy_link_loses_its_share() {
     let sent = (sim.traffic().total().messages - before.0) as f64;
     let share = (sim.traffic().lost - before.1) as f64 / sent;
     assert!((0.15..0.25).contains(&share), "{share}");
+}
+
+/// Requests to nodes that are gone among those of two hours in which each `pause` one of 60 nodes is replaced, after six
+/// such hours.
+fn share_of_requests_to_the_dead(pause: Duration) -> f64 {
+    let mut sim = Sim::new(7, Link::lan());
+    // Every bucket but the deepest has more nodes than it can know.
+    let table = TableConfig { bucket_size: 6, far_bucket_sizes: Vec::new(), ..TableConfig::default() };
+    sim.configure(Config { replication: 4, table, ..Config::default() });
+    let mut alive = sim.grow(60, Duration::from_millis(5));
+    let churn = |sim: &mut Sim, alive: &mut Vec<NodeIndex>, span: Duration| {
+        let end = sim.now() + span;
+        while sim.now() < end {
+            let place = sim.dice().below(alive.len());
+            let newcomer = sim.spawn();
+            sim.destroy(std::mem::replace(&mut alive[place], newcomer));
+            sim.run_for(pause);
+        }
+    };
+    churn(&mut sim, &mut alive, Duration::from_secs(6 * 3_600));
+    sim.counts_bytes = true;
+    let before = sim.traffic().clone();
+    churn(&mut sim, &mut alive, Duration::from_secs(2 * 3_600));
+    let sent = sim.traffic().since(&before).purposes.total();
+    sent.requests_to_the_dead as f64 / sent.requests as f64
+}
+
+#[test]
+fn hours_of_comings_and_goings_are_not_taken_for_a_cut() {
+    let share = share_of_requests_to_the_dead(Duration::from_secs(90));
+    assert!(share < 0.15, "{share:.3} of the requests went to nodes that were gone");
 }
