@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kadmap_core::wire::Refusal;
-use kadmap_core::{Config, TableConfig, WriteError};
+use kadmap_core::{Config, News, TableConfig, WriteError};
 use kadmap_sim::{Disk, End, Link, NodeIndex, Sim};
 
 fn swarm(count: usize) -> (Sim, Vec<NodeIndex>) {
@@ -157,4 +157,27 @@ fn share_of_requests_to_the_dead(pause: Duration) -> f64 {
 fn hours_of_comings_and_goings_are_not_taken_for_a_cut() {
     let share = share_of_requests_to_the_dead(Duration::from_secs(90));
     assert!(share < 0.15, "{share:.3} of the requests went to nodes that were gone");
+}
+
+#[test]
+fn a_watcher_whose_own_disk_fails_relies_on_the_other_replicas() {
+    let (mut sim, nodes) = swarm(5);
+    // Of many records, for a replica has another place among those relied on in each.
+    let names: Vec<_> = (0..8).map(|n| format!("list {n}")).collect();
+    let watches: Vec<_> = names.iter().map(|name| sim.watch(nodes[4], name)).collect();
+    sim.run_for(Duration::from_secs(1));
+    assert!(watches.iter().all(|watch| sim.has_begun(*watch)));
+    // Two of five tell of the change, two are silent, and its own store says nothing when it is asked again.
+    sim.partition(&nodes[4..], &nodes[..2]);
+    sim.fail_store_every(nodes[4], 1);
+    for name in &names {
+        sim.append(nodes[2], name, "one").written().unwrap();
+    }
+    sim.run_for(Duration::from_secs(10));
+    sim.heal();
+    sim.fail_store_every(nodes[4], 0);
+    sim.run_for(Duration::from_secs(60));
+    for watch in watches {
+        assert!(matches!(sim.told(watch), [News::State(_), News::Item(_)]), "{:?}", sim.told(watch));
+    }
 }

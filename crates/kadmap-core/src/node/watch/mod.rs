@@ -163,15 +163,15 @@ impl<A: Address> Watch<A> {
             self.probe_at = None;
             self.probe(env, now);
         }
-        for index in 0..self.slots.len() {
-            let slot = &mut self.slots[index];
-            if slot.asked.is_none()
-                && slot.gap_since().is_some_and(|since| since + GAP_PATIENCE <= now.instant)
-            {
-                slot.start_over();
-                self.ask(env, now, index, false);
-            }
+        let is_overdue = |slot: &&mut Slot<A>| {
+            slot.asked.is_none() && slot.gap_since().is_some_and(|since| since + GAP_PATIENCE <= now.instant)
+        };
+        let mut overdue = Vec::new();
+        for slot in self.slots.iter_mut().filter(is_overdue) {
+            slot.start_over();
+            overdue.push(slot.id());
         }
+        self.ask_each(env, now, &overdue);
         if self.reselect_at.is_some_and(|at| at <= now.instant) {
             self.reselect(env, now);
         }
@@ -354,12 +354,9 @@ impl<A: Address> Watch<A> {
             return;
         };
         self.probe_wait = (2 * self.probe_wait).min(PROBE_WAIT_MAX);
-        for index in 0..self.slots.len() {
-            let slot = &self.slots[index];
-            if slot.asked.is_none() && confirmed & slot.bit() == 0 && slot.clean_at < Some(heard_at) {
-                self.ask(env, now, index, false);
-            }
-        }
+        let lacks = |slot: &&Slot<A>| confirmed & slot.bit() == 0 && slot.clean_at < Some(heard_at);
+        let lacking: Vec<_> = self.slots.iter().filter(lacks).map(Slot::id).collect();
+        self.ask_each(env, now, &lacking);
     }
 
     fn plan_probe(&mut self, now: Now) {

@@ -100,13 +100,19 @@ impl<A: Address> Watch<A> {
         self.renew_at = renewal(env, now);
         self.refused.clear();
         let ids: Vec<_> = self.slots.iter().map(Slot::id).collect();
+        self.ask_each(env, now, &ids);
+        self.reselect(env, now);
+    }
+
+    /// Asks replicas to go on, but for those that have been asked already. Our own may refuse at once, and then its place
+    /// is gone.
+    pub(super) fn ask_each<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, ids: &[NodeId]) {
         for id in ids {
-            let index = self.index_of(&id);
+            let index = self.index_of(id);
             if self.slots.get(index).is_some_and(|slot| slot.asked.is_none()) {
                 self.ask(env, now, index, false);
             }
         }
-        self.reselect(env, now);
     }
 
     /// Looks for the replicas anew, unless that is under way.
