@@ -62,16 +62,19 @@ fn told_twice(name: &str, items: &[&Item]) -> Vec<Breach> {
     again.map(|item| Breach::ToldTwice { name: name.to_owned(), payload: payload(item) }).collect()
 }
 
-/// The value told last is that of the record.
+/// The value told last is that of the record, or one with a later stamp that was lost with all its holders' disks.
 fn outdated(name: &str, told: &[News], record: &Record) -> Option<Breach> {
-    let value = |base: &Base| base.payload.as_ref().map(|payload| payload.bytes.clone());
     let last = told.iter().rev().find_map(|news| match news {
-        News::State(record) => Some(record.base().and_then(value)),
-        News::Base(base) => Some(value(base)),
+        News::State(record) => Some(record.base()),
+        News::Base(base) => Some(Some(base)),
         News::Item(_) | News::Expired(_) => None,
     });
-    let found = record.base().and_then(value);
-    (last? != found).then(|| Breach::Untold { name: name.to_owned(), payload: found.unwrap_or_default() })
+    let value = |base: &Base| base.payload.as_ref().map(|payload| payload.bytes.clone());
+    let (last, found) = (last?, record.base());
+    let is_outdated = last.map(|base| base.stamp) < found.map(|base| base.stamp)
+        && last.and_then(value) != found.and_then(value);
+    is_outdated
+        .then(|| Breach::Untold { name: name.to_owned(), payload: found.and_then(value).unwrap_or_default() })
 }
 
 #[cfg(test)]
