@@ -264,7 +264,8 @@ impl Upkeep {
 
     /// A contact of the routing table fell silent: it is tried again later.
     pub(super) fn fell_silent<S, A: Address>(&mut self, env: &mut Env<S, A>, now: Now, id: NodeId) {
-        if self.retries.contains_key(&id) {
+        // What is noted of one that was back meanwhile is of another time.
+        if self.retries.contains_key(&id) && env.peers.silences(&id) > 1 {
             return;
         }
         let (since, first) = (now.instant, env.config.retry_silent_interval);
