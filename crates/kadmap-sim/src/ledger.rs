@@ -91,7 +91,7 @@ impl fmt::Display for Breach {
                 write!(f, "'{name}' holds '{}' before what its writer wrote earlier", text(payload))
             }
             Self::Untold { name, payload } => {
-                write!(f, "no watch told that '{name}' holds '{}'", text(payload))
+                write!(f, "a watch did not tell that '{name}' holds '{}'", text(payload))
             }
             Self::ToldTwice { name, payload } => {
                 write!(f, "a watch told twice that '{name}' holds '{}'", text(payload))

@@ -63,7 +63,12 @@ struct Work {
 impl Work {
     /// How many times so many lists as are appended to at a time have been left for new ones.
     fn group(&self) -> u64 {
-        self.begun.load(Ordering::Relaxed) / (self.items_per_list * LISTS_AT_A_TIME)
+        self.group_of(self.begun.load(Ordering::Relaxed))
+    }
+
+    /// The same before the append with this number.
+    fn group_of(&self, number: u64) -> u64 {
+        number / (self.items_per_list * LISTS_AT_A_TIME)
     }
 }
 
@@ -131,8 +136,7 @@ async fn append_until_done(work: Arc<Work>, client: Client, _: StopFlag) -> u64 
         if number >= work.appends {
             return acknowledged;
         }
-        let group = number / (work.items_per_list * LISTS_AT_A_TIME);
-        let list = group * LISTS_AT_A_TIME + dice.below(LISTS_AT_A_TIME as usize) as u64;
+        let list = work.group_of(number) * LISTS_AT_A_TIME + dice.below(LISTS_AT_A_TIME as usize) as u64;
         let list = &work.lists[list as usize];
         let _open = work.gate.read().await;
         sequence += 1;

@@ -137,6 +137,8 @@ mod tests {
         assert!(matches!(&ledger.judge_told("x", 0, &told, Some(&found))[..], [Breach::Untold { .. }]));
         let told = [told.to_vec(), vec![News::Base(base(2, Some("new")))]].concat();
         assert_eq!(ledger.judge_told("x", 0, &told, Some(&found)), []);
+        let lost_later = [News::Base(base(9, Some("lost")))];
+        assert_eq!(ledger.judge_told("x", 0, &lost_later, Some(&found)), []);
         let deleted = Record::from_parts(Some(base(3, None)), []);
         assert!(matches!(&ledger.judge_told("x", 0, &told, Some(&deleted))[..], [Breach::Untold { .. }]));
     }
