@@ -12,13 +12,16 @@ impl Ledger {
     /// this was `found`.
     ///
     /// Each item of an acknowledged append that began later and is still there must have been told, each item once; and of
-    /// a value the last. A writer's order is promised only while the swarm is whole, which here it seldom is.
+    /// a value the last. What a deletion that was told covers is gone for the watch, even if the deletion was lost later
+    /// with all its holders' disks. A writer's order is promised only while the swarm is whole, which here it seldom is.
     pub fn judge_told(&self, name: &str, began: u64, told: &[News], found: Option<&Record>) -> Vec<Breach> {
         let empty = Record::default();
         let record = found.unwrap_or(&empty);
         let entries = self.entries.get(name).map(Vec::as_slice).unwrap_or_default();
         let items = items_of(told);
-        let mut breaches = untold(name, began, &items, record, entries);
+        let covered = bases_of(told).map(|base| base.stamp).max();
+        let left = record.items().filter(|item| Some(item.stamp) > covered);
+        let mut breaches = untold(name, began, &items, left, entries);
         breaches.extend(told_twice(name, &items));
         // Of a list the base tells only up to where it was deleted or trimmed.
         if entries.iter().all(|entry| matches!(entry.deed, Deed::Put | Deed::Delete)) {
@@ -42,13 +45,28 @@ fn items_of(told: &[News]) -> Vec<&Item> {
     items
 }
 
+/// The bases told, in order.
+fn bases_of(told: &[News]) -> impl Iterator<Item = &Base> {
+    told.iter().filter_map(|news| match news {
+        News::State(record) => record.base(),
+        News::Base(base) => Some(base),
+        News::Item(_) | News::Expired(_) => None,
+    })
+}
+
 fn payload(item: &Item) -> Bytes {
     item.payload.as_ref().map(|payload| payload.bytes.clone()).unwrap_or_default()
 }
 
-fn untold(name: &str, began: u64, items: &[&Item], record: &Record, entries: &[Entry]) -> Vec<Breach> {
+fn untold<'a>(
+    name: &str,
+    began: u64,
+    items: &[&Item],
+    left: impl Iterator<Item = &'a Item>,
+    entries: &[Entry],
+) -> Vec<Breach> {
     let told: BTreeSet<_> = items.iter().map(|item| payload(item)).collect();
-    let present: BTreeSet<_> = record.items().filter(|item| item.payload.is_some()).map(payload).collect();
+    let present: BTreeSet<_> = left.filter(|item| item.payload.is_some()).map(payload).collect();
     let is_promised =
         |entry: &&Entry| entry.deed == Deed::Append && entry.promise.is_some() && entry.began > began;
     let missing = |entry: &&Entry| present.contains(&entry.payload) && !told.contains(&entry.payload);
@@ -117,6 +135,13 @@ mod tests {
         let found = Record::from_parts(None, [item(1, "one"), item(2, "two")]);
         assert_eq!(ledger.judge_told("x", ledger.clock(), &[], Some(&found)), []);
         assert_eq!(ledger.judge_told("x", 0, &[], None), []);
+    }
+
+    #[test]
+    fn what_a_told_deletion_covers_is_gone_although_the_deletion_was_lost_and_what_came_after_it_is_not() {
+        let deleted = |time| News::Base(base(time, None));
+        assert_eq!(judged(&[deleted(2)]), []);
+        assert!(matches!(&judged(&[deleted(1)])[..], [Breach::Untold { payload, .. }] if payload == "two"));
     }
 
     #[test]
