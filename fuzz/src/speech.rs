@@ -2,14 +2,30 @@
 
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, Found, Get, Heard,
+    Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, FindValue, Found, Get, Heard, Held,
     Items, KnownIds, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put,
     PutMode, Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport, Stored, Summary, Sums,
     Want, Watch, Watching, WireContact,
 };
-use kadmap_core::{Contact, Shape, Stamp, Version};
+use kadmap_core::{Contact, Record, Shape, Stamp, Version};
 
 use crate::Source;
+
+fn find_value(source: &mut Source<'_>) -> FindValue {
+    FindValue { name: source.name(), want: source.one_of([Want::Record, Want::Summary]) }
+}
+
+fn held(source: &mut Source<'_>) -> Held {
+    let (version, record) = record_and_version(source);
+    Held { version, record: (source.byte() % 2 == 0).then_some(record) }
+}
+
+/// Mostly a record with its own version.
+fn record_and_version(source: &mut Source<'_>) -> (Version, Record) {
+    let record = source.record();
+    let is_honest = source.byte() % 4 != 0;
+    (if is_honest { record.head().version } else { version(source) }, record)
+}
 
 /// What a peer may ask.
 pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request {
@@ -18,7 +34,8 @@ pub(crate) fn request(source: &mut Source<'_>, contacts: &[Contact]) -> Request 
         1 => {
             let known = (source.byte() % 2 == 0)
                 .then(|| KnownIds::new(contacts.iter().map(|contact| contact.id), source.byte().into()));
-            Request::FindNode(FindNode { target: source.key(), count: source.byte().into(), known })
+            let value = (source.byte() % 2 == 0).then(|| find_value(source));
+            Request::FindNode(FindNode { target: source.key(), count: source.byte().into(), known, value })
         }
         2 => {
             let want = source.one_of([Want::Record, Want::Summary]);
@@ -106,11 +123,12 @@ pub(crate) fn response(source: &mut Source<'_>, asked: &Request, contacts: &[Con
     };
     match kind {
         0 => Response::Pong(Ping { payload: source.name() }),
-        1 => Response::Nodes(Nodes { contacts: many(source, |source| contact(source, contacts)) }),
+        1 => {
+            let contacts = many(source, |source| contact(source, contacts));
+            Response::Nodes(Nodes { contacts, held: (source.byte() % 4 != 0).then(|| held(source).into()) })
+        }
         2 => {
-            let record = source.record();
-            let honest = source.byte() % 4 != 0;
-            let version = if honest { record.head().version } else { version(source) };
+            let (version, record) = record_and_version(source);
             Response::Found(Found { version, record })
         }
         3 => Response::Summary(Summary { version: version(source), bytes: source.short().into() }),

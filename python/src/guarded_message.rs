@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use kadmap::wire::{Body, Found, Request, Response};
+use kadmap::wire::{Body, Nodes, Request, Response};
 use kadmap::{Base, Item, NodeId, Record, RecordId, Value};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -50,8 +50,8 @@ impl Kind {
             Body::Request(Request::Ping(_)) => Some(Self::Ping),
             Body::Request(Request::FindNode(_) | Request::Get(_)) => Some(Self::Find),
             Body::Response(Response::Pong(_)) => Some(Self::Pong),
+            Body::Response(response) if found_record(response).is_some() => Some(Self::FoundValue),
             Body::Response(Response::Nodes(_)) => Some(Self::FoundNodes),
-            Body::Response(Response::Found(_)) => Some(Self::FoundValue),
             _ => None,
         }
     }
@@ -108,10 +108,11 @@ impl Shown<'_> {
 
     /// The body with the value that an answer holds; `None` when the answer holds the same.
     pub(crate) fn new_value(answer: &Bound<'_, PyDict>, kind: Kind, body: &Body) -> PyResult<Option<Body>> {
-        let Body::Response(Response::Found(found)) = body else { return Ok(None) };
+        let Body::Response(response) = body else { return Ok(None) };
+        let Some(found) = found_record(response) else { return Ok(None) };
         debug_assert_eq!(kind, Kind::FoundValue);
-        let changed = changed_record(answer, &found.record)?;
-        Ok(changed.map(|record| Body::Response(Response::Found(Found { version: found.version, record }))))
+        let changed = changed_record(answer, found)?;
+        Ok(changed.map(|record| Body::Response(with_record(response, record))))
     }
 
     /// The delta with the value that an answer holds; `None` when the answer holds the same.
@@ -120,18 +121,42 @@ impl Shown<'_> {
     }
 }
 
+/// The record that an answer brings.
+fn found_record(response: &Response) -> Option<&Record> {
+    match response {
+        Response::Found(found) => Some(&found.record),
+        Response::Nodes(nodes) => nodes.held.as_ref()?.record.as_ref(),
+        _ => None,
+    }
+}
+
+/// The answer with another record in the place of the one that it brings.
+fn with_record(response: &Response, record: Record) -> Response {
+    let mut response = response.clone();
+    match &mut response {
+        Response::Found(found) => found.record = record,
+        Response::Nodes(Nodes { held: Some(held), .. }) => held.record = Some(record),
+        _ => {}
+    }
+    response
+}
+
 fn set_body(message: &Bound<'_, PyDict>, body: &Body) -> PyResult<()> {
     let py = message.py();
     match body {
         Body::Request(Request::FindNode(find)) => {
-            message.set_item("id", place::to_python(py, find.target.as_bytes())?)
+            message.set_item("id", place::to_python(py, find.target.as_bytes())?)?;
+            match &find.value {
+                Some(value) => message.set_item("name", value.name.as_ref()),
+                None => Ok(()),
+            }
         }
         Body::Request(Request::Get(get)) => {
             message.set_item("id", place::to_python(py, get.key.as_bytes())?)?;
             message.set_item("name", get.name.as_ref())
         }
-        Body::Response(Response::Found(found)) => set_value(message, value_of(&found.record).as_ref()),
-        _ => Ok(()),
+        Body::Response(response) => set_value(message, found_record(response).and_then(value_of).as_ref()),
+        Body::Request(_) => Ok(()),
     }
 }
 

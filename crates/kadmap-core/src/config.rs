@@ -30,7 +30,7 @@ pub enum Role {
 /// assert_eq!(Consistency::Quorum.reads_needed(20), 8);
 /// assert_eq!(Consistency::Quorum.writes_needed(1), 1);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub enum Consistency {
     /// The first one: fastest, may read what is not the newest.
     One,

@@ -117,12 +117,6 @@ fn closest(network: &Network, nodes: &[usize], name: &str) -> Vec<usize> {
     nodes
 }
 
-fn by_distance(network: &Network, nodes: &[usize], name: &str) -> Vec<usize> {
-    let mut nodes = nodes.to_vec();
-    nodes.sort_by_key(|&node| network.contact(node).id.distance(&record(name).key));
-    nodes
-}
-
 /// How many of the copies that should be there are.
 fn share_of_copies(network: &mut Network, nodes: &[usize], names: &[String]) -> f64 {
     let mut there = 0;

@@ -4,22 +4,15 @@ mod support;
 
 use std::time::Duration;
 
-use kadmap_core::testing::Network;
 use kadmap_core::{Config, Role};
 use support::*;
 
 /// Nodes by their distance to a name.
-fn by_distance(network: &Network, nodes: usize, name: &str) -> Vec<usize> {
-    let mut all: Vec<_> = (0..nodes).collect();
-    all.sort_by_key(|&node| network.contact(node).id.distance(&record(name).key));
-    all
-}
-
 #[test]
 fn what_a_client_wrote_past_nodes_that_it_took_for_dead_comes_to_whom_it_belongs() {
     let config = Config { replication: 5, ..Config::default() };
     let mut network = swarm(41, 8, &config);
-    let (list, nodes) = ("list", by_distance(&network, 8, "list"));
+    let (list, nodes) = ("list", by_distance(&network, &[0, 1, 2, 3, 4, 5, 6, 7], "list"));
     // Two that hold nothing of the list.
     let (rest, two) = nodes.split_at(6);
     let client = network.spawn(Config { role: Role::Client, ..config.clone() }, two);

@@ -35,8 +35,8 @@ pub use hop::{Hop, HopOutcome};
 /// contact as `next` gave it. Every contact given must in the end be answered or failed, unless the lookup
 /// [is done](Self::is_done) before.
 ///
-/// It is done when in every path the `want` closest candidates that are neither failed nor slow have answered,
-/// and at least `answers_min` nodes have answered or nobody is slow. It sends at most
+/// It is done when in every path the `want` closest candidates that are neither failed nor slow have answered (fewer
+/// if [told so](Self::settle_for)), and at least `answers_min` nodes have answered or nobody is slow. It sends at most
 /// [`LookupConfig::requests_max`] requests and asks nobody twice at the same address.
 ///
 /// ```
@@ -66,6 +66,8 @@ pub struct Lookup<A: Address = SocketAddr> {
     /// Where in the trace each contact was asked.
     asked: BTreeMap<Contact<A>, usize>,
     answers: usize,
+    /// How many of the closest have to answer.
+    front: usize,
     done: bool,
 }
 
@@ -75,6 +77,7 @@ impl<A: Address> Lookup<A> {
     /// Without seeds, or with seeds known to be complete, it is done at once.
     pub fn new(target: Key, own: NodeId, seeds: Vec<Contact<A>>, config: LookupConfig) -> Self {
         let seeds = sorted_seeds(seeds, own, &target);
+        let front = config.want.max(1);
         let mut lookup = Self {
             target,
             own,
@@ -84,6 +87,7 @@ impl<A: Address> Lookup<A> {
             trace: Vec::new(),
             asked: BTreeMap::new(),
             answers: 0,
+            front,
             done: false,
         };
         if lookup.config.seeds_known_complete {
@@ -114,6 +118,19 @@ impl<A: Address> Lookup<A> {
         self.config.want.max(1)
     }
 
+    /// Has it end as soon as the `count` closest have answered, rather than the `want` closest; to be called before
+    /// anybody is asked. [`go_on`](Self::go_on) takes up the rest.
+    pub fn settle_for(&mut self, count: usize) {
+        self.front = count.clamp(1, self.want());
+    }
+
+    /// Goes on to the `want` closest.
+    pub fn go_on(&mut self) {
+        self.front = self.want();
+        self.done = false;
+        self.settle();
+    }
+
     /// The next contact to ask, or `None` until there is another input.
     // Not an iterator: it goes on after `None`.
     #[allow(clippy::should_implement_trait)]
@@ -122,7 +139,7 @@ impl<A: Address> Lookup<A> {
             return None;
         }
         let path = self.path_to_ask()?;
-        let candidate = self.paths[path].unasked(&self.trace, self.want())?;
+        let candidate = self.paths[path].unasked(&self.trace, self.front)?;
         let contact = candidate.contact();
         let teller = candidate.told_by.map(|hop| &self.trace[hop as usize]);
         let (depth, told_by) = (teller.map_or(1, |hop| hop.depth + 1), teller.map(|hop| hop.contact.id));
@@ -150,7 +167,7 @@ impl<A: Address> Lookup<A> {
             .paths
             .iter()
             .enumerate()
-            .filter(|(_, path)| free(path) && path.unasked(&self.trace, self.want()).is_some());
+            .filter(|(_, path)| free(path) && path.unasked(&self.trace, self.front).is_some());
         able.min_by_key(|(_, path)| path.waiting).map(|(index, _)| index)
     }
 
@@ -257,12 +274,21 @@ impl<A: Address> Lookup<A> {
 
     /// Finds out whether the lookup has come to its end, which is for good.
     fn settle(&mut self) {
-        let paths_done = self.paths.iter().all(|path| path.is_done(&self.trace, self.want()));
-        self.done |= paths_done && !self.awaits_slow();
+        self.done |= self.has_heard(self.front) && !self.awaits_slow();
+    }
+
+    /// Whether in every path the `count` closest have answered.
+    fn has_heard(&self, count: usize) -> bool {
+        self.paths.iter().all(|path| path.is_done(&self.trace, count))
+    }
+
+    /// Whether it ended with the `want` closest, as far as there are so many.
+    pub fn is_complete(&self) -> bool {
+        self.done && (self.config.seeds_known_complete || self.has_heard(self.want()))
     }
 
     fn awaits_slow(&self) -> bool {
-        let few = self.answers < self.config.answers_min.min(self.want());
+        let few = self.answers < self.config.answers_min.min(self.front);
         few && self.trace.iter().any(|hop| hop.outcome == HopOutcome::Slow)
     }
 
@@ -306,6 +332,19 @@ impl<A: Address> Lookup<A> {
             is_wanted.then_some(contact)
         };
         asked.iter().map_while(is_near).collect()
+    }
+
+    /// The nodes heard of, asked or not, but for those that did not answer. Closest first.
+    ///
+    /// Cost: sorts the candidates of all paths.
+    pub fn closest_heard(&self) -> Vec<Contact<A>> {
+        let asked = self.trace.iter().filter(|hop| hop.outcome != HopOutcome::Failed);
+        let asked = asked.map(|hop| (hop.contact, !hop.is_answered()));
+        let unasked = self.paths.iter().flat_map(|path| path.unasked_all());
+        let mut heard: Vec<_> = asked.chain(unasked.map(|contact| (contact, true))).collect();
+        heard.sort_by_cached_key(|(contact, unanswered)| (contact.id.distance(&self.target), *unanswered));
+        heard.dedup_by_key(|(contact, _)| contact.id);
+        heard.into_iter().map(|(contact, _)| contact).collect()
     }
 
     /// Every request so far, in the order in which they were sent.

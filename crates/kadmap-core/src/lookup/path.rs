@@ -95,6 +95,11 @@ impl<A: Address> Path<A> {
         self.shortlist.first().map(|candidate| A::packed_id(&candidate.contact))
     }
 
+    /// The candidates that were not asked, closest first.
+    pub(super) fn unasked_all(&self) -> impl Iterator<Item = Contact<A>> {
+        self.shortlist.iter().filter(|candidate| candidate.hop.is_none()).map(Candidate::contact)
+    }
+
     /// The `want` closest candidates that are neither failed nor slow: those this path has to hear.
     fn front<'a>(&'a self, trace: &'a [Hop<A>], want: usize) -> impl Iterator<Item = &'a Candidate<A>> {
         let slow = |hop: u32| trace[hop as usize].outcome == HopOutcome::Slow;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use rand_core::Rng;
 
 use super::env::Env;
+use super::gleaned::Gleaned;
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
 use crate::lookup::{Hop, Lookup, LookupConfig};
 use crate::wire::{FindNode, KnownIds, Request, Response, WireContact};
-use crate::{Address, Contact, Instant, Key, NodeId, Now};
+use crate::{Address, Contact, Instant, Key, NodeId, Now, RecordId};
 
 /// Candidates beyond the replicas, to stand in for those that do not answer.
 const SPARE_CANDIDATES: usize = 12;
@@ -31,6 +32,8 @@ pub(super) struct Finder<A: Address> {
     /// Whether nobody else is asked because somebody is slow: nobody waits for the end.
     is_patient: bool,
     lookup: Lookup<A>,
+    /// What the nodes asked tell of the record that is sought, if one is.
+    gleaned: Option<Gleaned>,
     /// Whether somebody named a node that the routing table lacks.
     heard_news: bool,
     /// The answer when the routing table already knows everyone near.
@@ -51,6 +54,17 @@ impl<A: Address> Finder<A> {
         let known = env.table.closest(&target, want, |_| true);
         let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
         Self { known: Some(known), ..Self::begin(now, target, 0, lookup) }
+    }
+
+    /// As [`new`](Self::new), for a read of a record: has those asked tell of it on the way, and ends when the `enough`
+    /// closest have answered. [`go_on`](Self::go_on) finds all.
+    pub(super) fn of_record<S>(env: &mut Env<S, A>, now: Now, record: &RecordId, enough: usize) -> Self {
+        let mut finder = Self::new(env, now, record.key);
+        if finder.known.is_none() {
+            finder.lookup.settle_for(enough);
+            finder.gleaned = Some(Gleaned::new(record.name.clone()));
+        }
+        finder
     }
 
     /// Asks other nodes even when the routing table seems to know everyone.
@@ -95,6 +109,7 @@ impl<A: Address> Finder<A> {
             spared: Box::default(),
             is_patient: false,
             lookup,
+            gleaned: None,
             heard_news: false,
             known: None,
             first_look: Some(now.instant),
@@ -108,7 +123,8 @@ impl<A: Address> Finder<A> {
             && let Some(candidate) = self.next(env, now)
         {
             let known = Some(self.known_to(&candidate, env.rng.next_u64()));
-            let request = Request::FindNode(FindNode { target: self.target, count: self.told, known });
+            let value = self.gleaned.as_mut().map(|gleaned| gleaned.ask(candidate.id));
+            let request = Request::FindNode(FindNode { target: self.target, count: self.told, known, value });
             env.request(now, candidate, request, owner);
         }
     }
@@ -153,8 +169,8 @@ impl<A: Address> Finder<A> {
     pub(super) fn on_signal<S>(&mut self, env: &mut Env<S, A>, now: Now, signal: &Signal<A>) {
         let was_done = self.lookup.is_done();
         self.take_in(env, now, signal);
-        let is_done_now = !was_done && self.lookup.is_done();
-        if is_done_now && !self.heard_news && self.lookup.trace().iter().any(Hop::is_answered) {
+        let is_complete_now = !was_done && self.lookup.is_complete();
+        if is_complete_now && !self.heard_news && self.lookup.trace().iter().any(Hop::is_answered) {
             env.table.told_of_nobody_new(&self.target);
         }
     }
@@ -163,13 +179,35 @@ impl<A: Address> Finder<A> {
         match &signal.kind {
             SignalKind::Answer { response: Response::Nodes(nodes), round_trip } => {
                 self.heard_news |= env.hear_of(now, &nodes.contacts);
+                if let Some(gleaned) = &mut self.gleaned {
+                    gleaned.answered(signal.from.id, nodes.held.as_deref(), *round_trip);
+                }
                 let contacts = nodes.contacts.iter().map(|&WireContact(contact)| contact).collect();
                 self.lookup.answered(&signal.from, contacts, *round_trip);
             }
-            SignalKind::Answer { .. } | SignalKind::Silent => self.lookup.failed(&signal.from),
+            SignalKind::Answer { .. } | SignalKind::Silent => {
+                self.pass_over(&signal.from.id);
+                self.lookup.failed(&signal.from);
+            }
             SignalKind::Slow if self.is_patient => {}
-            SignalKind::Slow => self.lookup.slow(&signal.from),
+            SignalKind::Slow => {
+                self.pass_over(&signal.from.id);
+                self.lookup.slow(&signal.from);
+            }
             SignalKind::Lost | SignalKind::Durable { .. } => {}
+        }
+    }
+
+    fn pass_over(&mut self, id: &NodeId) {
+        if let Some(gleaned) = &mut self.gleaned {
+            gleaned.passed_over(id);
+        }
+    }
+
+    /// Goes on to all of the closest when those that answered were not enough for a read.
+    pub(super) fn go_on(&mut self) {
+        if self.known.is_none() {
+            self.lookup.go_on();
         }
     }
 
@@ -185,6 +223,27 @@ impl<A: Address> Finder<A> {
     /// The closest nodes found, those included that were asked and are merely slow: of whom a quorum is taken.
     pub(super) fn candidates(&self) -> Vec<Contact<A>> {
         self.known.clone().unwrap_or_else(|| self.lookup.closest_asked())
+    }
+
+    /// The closest nodes heard of, asked or not, but for those that do not answer or were silent lately.
+    pub(super) fn heard<S>(&self, env: &Env<S, A>, now: Now) -> Vec<Contact<A>> {
+        let mut heard = self.lookup.closest_heard();
+        heard.retain(|contact| !env.peers.is_given_up(now.instant, &contact.id));
+        heard.truncate(env.config.replication + SPARE_CANDIDATES);
+        heard
+    }
+
+    /// Whether all of the closest have answered, as far as they do, or were known from the first.
+    pub(super) fn is_complete(&self) -> bool {
+        self.known.is_some() || self.lookup.is_complete()
+    }
+
+    pub(super) fn gleaned(&self) -> Option<&Gleaned> {
+        self.gleaned.as_ref()
+    }
+
+    pub(super) fn into_gleaned(self) -> Option<Gleaned> {
+        self.gleaned
     }
 
     pub(super) fn lookup(&self) -> &Lookup<A> {

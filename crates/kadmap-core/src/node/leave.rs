@@ -75,6 +75,11 @@ impl Leaving {
         }
     }
 
+    /// Whether what this node holds is told as ever.
+    pub(super) fn serves_records(self) -> bool {
+        self < Self::Closing
+    }
+
     /// Whether this node asks nobody anything any more.
     pub(super) fn asks_nothing(self) -> bool {
         self > Self::Closing
@@ -149,5 +154,29 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             self.env.leaving = Leaving::Left;
             self.env.events.push_back(Event::Left { handed_over: self.env.outbox.delivered });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Key;
+    use crate::wire::{Get, Want};
+
+    #[test]
+    fn a_leaving_node_tells_of_records_on_the_way_as_long_as_it_answers_who_asks_for_them() {
+        let get = Get { key: Key::of_name(b"colour"), name: "colour".into(), want: Want::Summary };
+        let until = Instant::from_micros(1);
+        let steps = [
+            Leaving::No,
+            Leaving::HandingOver,
+            Leaving::Closing,
+            Leaving::FallingSilent { until },
+            Leaving::SayingGoodbye { until },
+            Leaving::Left,
+        ];
+        let serves = |step: Leaving| step.reception(&Request::Get(get.clone())) == Reception::Served;
+        assert_eq!(steps.map(Leaving::serves_records), steps.map(serves));
+        assert_eq!(steps.map(serves), [true, true, false, false, false, false]);
     }
 }

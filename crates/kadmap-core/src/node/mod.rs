@@ -10,6 +10,7 @@ mod counters;
 mod env;
 mod expiry;
 mod finder;
+mod gleaned;
 mod hearsay;
 mod leave;
 mod lists;

@@ -3,13 +3,14 @@
 
 use super::env::Env;
 use super::finder::Finder;
+use super::gleaned::Gleaned;
 use super::replicas::{Replica, Replicas, State};
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
 use crate::operation::{OperationId, ReadError, ReadOptions, ReadOutcome};
 use crate::record::{Record, Stamp, Version};
 use crate::store::{RecordId, RecordStore};
-use crate::wire::{Get, Put, PutMode, Request, Response, Want};
+use crate::wire::{Get, Held, Put, PutMode, Request, Response, Want};
 use crate::{Address, Consistency, Contact, NodeId, Now};
 
 /// How a read ends.
@@ -30,6 +31,8 @@ pub(super) struct Read<A: Address> {
     consistency: Consistency,
     finder: Option<Finder<A>>,
     replicas: Option<Replicas<Told, A>>,
+    /// What was told on the way to the replicas.
+    gleaned: Option<Gleaned>,
     /// All records received so far.
     merged: Record,
     /// The state of `merged`, and of each record that went into it.
@@ -52,13 +55,16 @@ impl<A: Address> Read<A> {
         record_id: RecordId,
         options: ReadOptions,
     ) -> Self {
-        let finder = Finder::new(env, now, record_id.key);
+        let consistency = options.consistency.unwrap_or(env.config.consistency);
+        let enough = consistency.max(Consistency::Quorum).reads_needed(env.config.replication);
+        let finder = Finder::of_record(env, now, &record_id, enough);
         Self {
             id,
             record_id,
-            consistency: options.consistency.unwrap_or(env.config.consistency),
+            consistency,
             finder: Some(finder),
             replicas: None,
+            gleaned: None,
             merged: Record::default(),
             merged_version: Version::ABSENT,
             fetching: None,
@@ -90,21 +96,17 @@ impl<A: Address> Read<A> {
 
     /// Does what can be done now; tells the result once the read has ended.
     pub(super) fn advance<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) -> Option<ReadResult> {
-        if let Some(finder) = &mut self.finder {
-            finder.advance(env, now, Owner::Operation(self.id));
-            if !finder.is_done() {
-                return None;
-            }
-            self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.candidates()));
-            self.finder = None;
+        if let Some(finder) = self.finder.take() {
+            self.find(env, now, finder);
         }
-        if let Some(replicas) = &mut self.replicas {
-            replicas.hear_own_word(env, &mut self.own_had_no_say);
-            replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
-        }
+        let replicas = self.replicas.as_mut()?;
+        replicas.hear_own_word(env, &mut self.own_had_no_say);
+        replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
+        self.hear_gleaned(env, now);
         while let Some((to, want)) = self.next_to_ask(env) {
             self.ask(env, now, to, want);
         }
+        self.pace(env);
         let mut result = self.result(env)?.map(|need| self.outcome(need));
         if let Ok(outcome) = &mut result {
             outcome.repaired = self.repair(env, now, outcome);
@@ -112,6 +114,88 @@ impl<A: Address> Read<A> {
             env.observe(now, outcome.record.as_ref().map_or(Stamp::MIN, Record::newest));
         }
         Some(result)
+    }
+
+    /// Looks for the replicas, until they are found or the closest have told enough on the way.
+    fn find<S>(&mut self, env: &mut Env<S, A>, now: Now, mut finder: Finder<A>) {
+        finder.advance(env, now, Owner::Operation(self.id));
+        let is_early = finder.is_done() && !finder.is_complete();
+        if is_early {
+            let heard = Replicas::new(env, &self.record_id.key, finder.heard(env, now));
+            if self.is_settled(env, &finder, &heard) {
+                self.replicas = Some(heard);
+                self.gleaned = finder.into_gleaned();
+                return;
+            }
+            finder.go_on();
+            finder.advance(env, now, Owner::Operation(self.id));
+        }
+        if finder.is_done() {
+            self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.candidates()));
+            self.gleaned = finder.into_gleaned();
+        } else {
+            self.finder = Some(finder);
+        }
+    }
+
+    /// Whether so many of the responsible nodes, as far as they have been heard of, told of the record on the way as a read
+    /// of all replicas needs.
+    ///
+    /// They are the closest that answer, so they are of those to which every write goes, however many nodes nobody has
+    /// heard of stand among them, as long as these are not more than the replicas beside them.
+    fn is_settled<S>(&self, env: &Env<S, A>, finder: &Finder<A>, heard: &Replicas<Told, A>) -> bool {
+        let Some(gleaned) = finder.gleaned() else { return false };
+        let told = || heard.responsible_iter().filter_map(|replica| gleaned.of(&replica.contact.id));
+        told().count() >= self.need_of_all(env) && told().any(|held| !held.version.is_absent())
+    }
+
+    /// Answers needed where there are as many replicas as configured.
+    fn need_of_all<S>(&self, env: &Env<S, A>) -> usize {
+        self.consistency.reads_needed(env.config.replication)
+    }
+
+    /// Has as many of the responsible nodes answer with what they told on the way as may be needed, one that sent the record
+    /// first.
+    fn hear_gleaned<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        let (Some(gleaned), Some(replicas)) = (&self.gleaned, &self.replicas) else { return };
+        let need_of_all = self.need_of_all(env);
+        let idle = replicas.responsible_iter().filter(|replica| matches!(replica.state, State::Idle));
+        let mut idle: Vec<_> = idle.map(|replica| replica.contact).collect();
+        let rank = |contact: &Contact<A>| {
+            let has_sent = gleaned.of(&contact.id).is_some_and(|held| held.record.is_some());
+            if contact.id == env.own { 0 } else { 2 - u8::from(has_sent) }
+        };
+        idle.sort_by_key(rank);
+        for contact in idle {
+            if self.answered() >= self.need().max(need_of_all) {
+                break;
+            }
+            if contact.id == env.own {
+                self.ask(env, now, contact, Want::Record);
+            } else if let Some(held) = self.gleaned.as_mut().and_then(|gleaned| gleaned.take(&contact.id)) {
+                self.hear(now, &contact.id, held);
+            }
+        }
+    }
+
+    /// Takes in what a replica told on the way.
+    fn hear(&mut self, now: Now, id: &NodeId, held: Held) {
+        let Held { version, record } = held;
+        let merged = record.is_some() || version.is_absent();
+        if let Some(state) = self.replicas.as_mut().and_then(|replicas| replicas.state_mut(id)) {
+            *state = State::Done(Told { version, merged });
+        }
+        if let Some(record) = record {
+            self.take_in(now, version, record);
+        }
+    }
+
+    /// Takes the round trips of the way as the measure for the answers that are awaited now.
+    fn pace<S>(&mut self, env: &mut Env<S, A>) {
+        let round_trip = self.gleaned.as_mut().and_then(|gleaned| gleaned.round_trip.take());
+        if let (Some(round_trip), Some(replicas)) = (round_trip, &mut self.replicas) {
+            replicas.pace(env, round_trip);
+        }
     }
 
     /// What is to be told when the read's time is over.
@@ -161,7 +245,7 @@ impl<A: Address> Read<A> {
     /// Whom to ask now, and for what.
     fn next_to_ask<S>(&mut self, env: &Env<S, A>) -> Option<(Contact<A>, Want)> {
         let replicas = self.replicas.as_ref()?;
-        let enough = self.settled() >= self.wanted(env);
+        let enough = self.answered() >= self.need() || self.settled() >= self.wanted(env);
         // First the record itself, from a node that is known to have it if there is one.
         if self.fetching.is_none()
             && let Some(contact) = self.unmerged_holder()

@@ -10,8 +10,8 @@ use crate::operation::Event;
 use crate::record::{Head, Item, Record, Shape, Stamp, Version};
 use crate::store::{Merged, RecordId, RecordStore, StoreError, Ticket};
 use crate::wire::{
-    Coming, Empty, FindNode, Found, Get, NameEntry, Names, NamesPage, Nodes, PeerList, PeerReport, Peers,
-    Put, PutMode, Recall, Recalled, Refusal, Request, RequestId, Response, StatusReport,
+    Coming, Empty, FindNode, FindValue, Found, Get, Held, NameEntry, Names, NamesPage, Nodes, PeerList,
+    PeerReport, Peers, Put, PutMode, Recall, Recalled, Refusal, Request, RequestId, Response, StatusReport,
     Stored as StoredBody, Summary, Want, WireContact,
 };
 use crate::{Address, Contact, Key, NodeId, Now};
@@ -56,7 +56,7 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         }
         let response = match request {
             Request::Ping(ping) => Response::Pong(ping),
-            Request::FindNode(find) => self.serve_find_node(&find, &from.id),
+            Request::FindNode(find) => self.serve_find_node(now, find, &from.id),
             Request::Get(get) => self.serve_get(now, get, from.id, id),
             Request::Put(put) => match self.store_put(now, put) {
                 Ok(Stored { body, ticket: None, .. }) => Response::Stored(body),
@@ -231,14 +231,31 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         PeerList { peers: all.into_iter().map(report).collect(), more }
     }
 
-    fn serve_find_node(&self, find: &FindNode, asker: &NodeId) -> Response<A> {
+    fn serve_find_node(&mut self, now: Now, find: FindNode, asker: &NodeId) -> Response<A> {
         let count = (find.count as usize).min(self.config.limits.contacts_per_answer_max);
         let useful = |contact: &Contact<A>| contact.id != *asker && !self.peers.is_suspect(&contact.id);
         let mut closest = self.table.closest(&find.target, count, useful);
         if let Some(known) = &find.known {
             closest.retain(|contact| !known.covers(&contact.id));
         }
-        Response::Nodes(Nodes { contacts: closest.into_iter().map(WireContact).collect() })
+        let held = find.value.and_then(|value| self.tell_on_the_way(now, find.target, value)).map(Box::new);
+        Response::Nodes(Nodes { contacts: closest.into_iter().map(WireContact).collect(), held })
+    }
+
+    /// What is held of a record, for an asker that is still looking for its holders. Whoever has no say is asked again if
+    /// it matters, and tells why then.
+    fn tell_on_the_way(&mut self, now: Now, key: Key, value: FindValue) -> Option<Held> {
+        if self.is_syncing || !self.leaving.serves_records() {
+            return None;
+        }
+        let id = RecordId { key, name: value.name };
+        let Head { version, bytes, .. } = self.head_here(&id).ok()?.unwrap_or_default();
+        if value.want == Want::Summary || version.is_absent() || bytes > LARGE_BYTES {
+            return Some(Held { version, record: None });
+        }
+        let (version, record) = self.load_here(now, &id).ok()?;
+        self.counters.records_served += 1;
+        Some(Held { version, record: Some(record).filter(|_| !version.is_absent()) })
     }
 
     fn serve_peers(&self, peers: &Peers) -> Response<A> {

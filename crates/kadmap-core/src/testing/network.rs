@@ -56,6 +56,9 @@ impl Default for Link {
 pub struct Network {
     /// How messages travel; may be changed at any time.
     pub link: Link,
+    /// What becomes of each message on its way: nothing at first. May be changed at any time, to have nodes that lie or
+    /// speak as earlier versions did.
+    pub rewrite: fn(&mut Message),
     nodes: Vec<Slot>,
     by_id: BTreeMap<NodeId, usize>,
     queue: BinaryHeap<Reverse<(Instant, u64, Delivery)>>,
@@ -93,6 +96,7 @@ impl Network {
     pub fn new(seed: u64) -> Self {
         Self {
             link: Link::default(),
+            rewrite: |_| {},
             nodes: Vec::new(),
             by_id: BTreeMap::new(),
             queue: BinaryHeap::new(),
@@ -319,14 +323,15 @@ impl Network {
                 Action::Reply { to, message } => (to, message),
             };
             if let Some(&to) = self.by_id.get(&to) {
-                self.transmit(index, to, &message);
+                self.transmit(index, to, message);
             }
         }
     }
 
-    fn transmit(&mut self, from: usize, to: usize, message: &Message) {
+    fn transmit(&mut self, from: usize, to: usize, mut message: Message) {
         self.messages_sent += 1;
-        let frame = wire::encode(message);
+        (self.rewrite)(&mut message);
+        let frame = wire::encode(&message);
         let (_, kind) = message.kind();
         *self.bytes_sent.entry(kind).or_default() += frame.len() as u64;
         let copies = if self.chance(self.link.duplicates) { 2 } else { 1 };

@@ -85,6 +85,7 @@ mod tests {
                 target: Key::of_name(b"a"),
                 count: 1,
                 known: Some(KnownIds(bytes.to_vec().into())),
+                value: None,
             };
             let body: Body = Body::Request(Request::FindNode(find.clone()));
             let message = Message { id: 1, from_client: false, unhurried: false, body };

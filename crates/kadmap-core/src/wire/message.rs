@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 use super::recall::{Recall, Recalled};
 use super::repair::{Compare, Copied, Copies, Divide, Fetch, Fetching, Parts, Sums};
 use super::watch::{Changed, Heard, Watch, Watching};
-use super::{Items, KnownIds, Page, PageSummary};
+use super::{FindNode, Items, Nodes, Page, PageSummary};
 use crate::record::{Record, Shape, Stamp, Version};
 use crate::{Address, Contact, Key, NodeId};
 
@@ -146,30 +146,6 @@ pub struct Ping {
     /// Any bytes; the answer carries them back.
     #[cbor(n(0), with = "crate::record::cbor_bytes")]
     pub payload: Bytes,
-}
-
-/// Asks for the contacts closest to a place.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct FindNode {
-    /// The place.
-    #[n(0)]
-    pub target: Key,
-    /// How many at most; the answering node has a limit of its own.
-    #[n(1)]
-    pub count: u32,
-    /// Those among them that need not be named, as the asking node has heard of them.
-    #[n(2)]
-    pub known: Option<KnownIds>,
-}
-
-/// Contacts as they travel.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Nodes<A = SocketAddr> {
-    /// The closest contacts this node has verified, nearest first, but for those that the asking node knows.
-    #[cbor(n(0), bound = "A: Address")]
-    pub contacts: Vec<WireContact<A>>,
 }
 
 /// How much of a record is wanted.

@@ -5,6 +5,7 @@
 //! Unknown fields are skipped, an unknown kind of request is answered with [`Response::Unsupported`].
 
 mod codec;
+mod find;
 mod known;
 mod list;
 mod message;
@@ -13,12 +14,12 @@ mod repair;
 mod watch;
 
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, WIRE_VERSION, decode, encode, encoded_bytes};
+pub use find::{FindNode, FindValue, Held, Nodes};
 pub use known::KnownIds;
 pub use list::{Items, Page, PageSummary};
 pub use message::{
-    Body, Coming, Empty, FindNode, Found, Get, Message, NameEntry, Names, NamesPage, Nodes, PeerList,
-    PeerReport, Peers, Ping, Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored,
-    Summary, Want, WireContact,
+    Body, Coming, Empty, Found, Get, Message, NameEntry, Names, NamesPage, PeerList, PeerReport, Peers, Ping,
+    Put, PutMode, Refusal, Request, RequestId, Response, StatusReport, Stored, Summary, Want, WireContact,
 };
 pub use recall::{Recall, Recalled};
 pub use repair::{Compare, Copied, Copies, Divide, Fetch, Fetching, Parts, RecordCopy, Sums};

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Body, Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, Found, Get,
-    Heard, Items, KnownIds, Message, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport,
-    Peers, Ping, Put, PutMode, Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport,
-    Stored, Summary, Sums, Want, Watch, Watching, WireContact,
+    Body, Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, FindValue,
+    Found, Get, Heard, Held, Items, KnownIds, Message, NameEntry, Names, NamesPage, Nodes, Page, Parts,
+    PeerList, PeerReport, Peers, Ping, Put, PutMode, Recall, Recalled, RecordCopy, Refusal, Request,
+    Response, StatusReport, Stored, Summary, Sums, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Base, Codec, Contact, Item, Key, NodeId, Payload, Record, Shape, Stamp, Version};
 
@@ -59,11 +59,14 @@ fn requests() -> Vec<(&'static str, Request)> {
     let number = (UNIX_MS << 16) + 1;
     let changed = |delta| Changed { key: key(), name: "colour".into(), number, version, delta };
     let known = Some(KnownIds::new([NodeId::of_public_key(b"a"), NodeId::of_public_key(b"b")], 3));
-    let find_node = FindNode { target: key(), count: 20, known };
+    let find_node = FindNode { target: key(), count: 20, known, value: None };
+    let find_value = FindValue { name: "colour".into(), want: Want::Record };
+    let find_value = FindNode { target: key(), count: 20, known: None, value: Some(find_value) };
     vec![
         ("request_ping", Request::Ping(Ping { payload: "hello".into() })),
-        ("request_find_node", Request::FindNode(FindNode { target: key(), count: 20, known: None })),
+        ("request_find_node", Request::FindNode(FindNode { value: None, ..find_value.clone() })),
         ("request_find_node_known", Request::FindNode(find_node)),
+        ("request_find_node_value", Request::FindNode(find_value)),
         ("request_get", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Record })),
         ("request_get_summary", Request::Get(Get { key: key(), name: "colour".into(), want: Want::Summary })),
         ("request_changed", Request::Changed(changed(Some(value.clone())))),
@@ -141,9 +144,13 @@ fn responses() -> Vec<(&'static str, Response)> {
         part: Record::from_parts(record.base().cloned(), [first, removed]),
         next: Some(stamp(5)),
     };
+    let held = Held { version, record: Some(record.clone()) };
+    let absent = Held { version: Version::ABSENT, record: None };
     vec![
         ("response_pong", Response::Pong(Ping { payload: "hello".into() })),
-        ("response_nodes", Response::Nodes(Nodes { contacts: vec![v4(), v6()] })),
+        ("response_nodes", Response::Nodes(Nodes { contacts: vec![v4(), v6()], held: None })),
+        ("response_nodes_held", Response::Nodes(Nodes { contacts: vec![v4()], held: Some(held.into()) })),
+        ("response_nodes_absent", Response::Nodes(Nodes { contacts: Vec::new(), held: Some(absent.into()) })),
         ("response_found", Response::Found(Found { version, record })),
         ("response_page", Response::Page(page.clone())),
         ("response_page_absent", Response::Page(Page::default())),

@@ -80,3 +80,10 @@ pub(crate) fn item_texts(record: Option<&Record>) -> Vec<String> {
     let payloads = items.filter_map(|item| item.payload.clone());
     payloads.map(|payload| String::from_utf8(payload.bytes.to_vec()).unwrap()).collect()
 }
+
+/// The nodes, closest to a name first.
+pub(crate) fn by_distance(network: &Network, nodes: &[usize], name: &str) -> Vec<usize> {
+    let mut nodes = nodes.to_vec();
+    nodes.sort_by_key(|&node| network.contact(node).id.distance(&record(name).key));
+    nodes
+}

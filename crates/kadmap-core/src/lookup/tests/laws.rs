@@ -104,10 +104,12 @@ proptest! {
         want in 1usize..8,
         disjoint_paths in 0usize..6,
         parallelism in 0usize..4,
+        enough in 1usize..10,
     ) {
         let config = LookupConfig { parallelism, ..narrow(want, disjoint_paths) };
         let seeds = seeds.into_iter().map(named).collect();
         let (mut lookup, mut open) = (Lookup::new(TARGET, OWN, seeds, config.clone()), Vec::new());
+        lookup.settle_for(enough);
         for event in events {
             match event {
                 Event::Next => open.extend(lookup.next()),
@@ -123,6 +125,7 @@ proptest! {
             }
             check(&lookup, &config)?;
         }
+        lookup.go_on();
         while !lookup.is_done() {
             open.extend(ask_all(&mut lookup));
             prop_assert!(!open.is_empty(), "the lookup waits for nobody");
@@ -130,6 +133,7 @@ proptest! {
             check(&lookup, &config)?;
         }
         prop_assert_eq!(lookup.next(), None);
+        prop_assert!(lookup.is_complete());
     }
 
     #[test]
@@ -207,6 +211,35 @@ fn slow_nodes_are_among_the_closest_asked_and_failed_ones_and_those_beyond_the_w
     );
     answer(&mut lookup, 1, &[]);
     assert_eq!(lookup.closest_asked(), [node(1), node(3)], "two that answered are enough");
+}
+
+#[test]
+fn a_lookup_that_settles_for_fewer_ends_earlier_and_can_go_on_where_it_ended() {
+    let mut lookup = begin(&[1, 2, 3, 4, 5], LookupConfig { parallelism: 5, ..narrow(4, 1) });
+    lookup.settle_for(2);
+    assert_eq!(ask_all(&mut lookup), [node(1), node(2)]);
+    lookup.failed(&node(2));
+    assert_eq!(ask_all(&mut lookup), [node(3)]);
+    answer(&mut lookup, 3, &[6]);
+    answer(&mut lookup, 1, &[]);
+    assert_eq!((lookup.is_done(), lookup.is_complete()), (true, false));
+    assert_eq!(ask_all(&mut lookup), []);
+    assert_eq!(lookup.closest_heard(), [1, 3, 4, 5, 6].map(node), "asked or not, but not who failed");
+    lookup.go_on();
+    assert_eq!(ask_all(&mut lookup), [node(4), node(5)]);
+    answer(&mut lookup, 4, &[]);
+    answer(&mut lookup, 5, &[]);
+    assert!(lookup.is_complete());
+    assert_eq!(lookup.closest(), [1, 3, 4, 5].map(node));
+}
+
+#[test]
+fn a_node_heard_of_at_two_addresses_is_heard_of_once_where_it_answered() {
+    let mut lookup = begin(&[10, 20], narrow(3, 2));
+    ask_all(&mut lookup);
+    lookup.answered(&node(10), vec![elsewhere(node(20))], ROUND_TRIP);
+    answer(&mut lookup, 20, &[]);
+    assert_eq!(lookup.closest_heard(), [node(10), node(20)]);
 }
 
 #[test]
