@@ -1,5 +1,5 @@
 //! One read under way: one replica is asked for the record, the others for its version only; what they hold is
-//! merged, and those that lack something are repaired.
+//! merged, and those that lack something are repaired. What they told already while they were looked for counts.
 
 use super::env::Env;
 use super::finder::Finder;
