@@ -2,10 +2,10 @@
 
 use kadmap_core::ranges::{Prefix, PrefixList};
 use kadmap_core::wire::{
-    Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, FindValue, Found, Get, Heard, Held,
-    Items, KnownIds, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport, Peers, Ping, Put,
-    PutMode, Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport, Stored, Summary, Sums,
-    Want, Watch, Watching, WireContact,
+    Changed, Coming, Compare, Copied, Copies, Divide, Empty, Fetch, Fetching, FindNode, FindValue, Found,
+    Get, Heard, Held, Items, KnownIds, NameEntry, Names, NamesPage, Nodes, Page, Parts, PeerList, PeerReport,
+    Peers, Ping, Put, PutMode, Recall, Recalled, RecordCopy, Refusal, Request, Response, StatusReport,
+    Stored, Summary, Sums, Want, Watch, Watching, WireContact,
 };
 use kadmap_core::{Contact, Record, Shape, Stamp, Version};
 
