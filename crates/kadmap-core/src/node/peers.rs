@@ -22,6 +22,9 @@ const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 const GIVEN_UP_FIRST: Duration = Duration::from_secs(5);
 /// And twice as long each time, up to 10 minutes.
 const GIVEN_UP_DOUBLINGS_MAX: u32 = 7;
+/// A node that was given up and that others tell of is tried after this long, twice as long each time, up to
+/// [`GIVEN_UP_FIRST`].
+const TOLD_RETRY_FIRST: Duration = Duration::from_millis(500);
 /// How long after its goodbye a node may still be heard of: twice as long as it waits at most for goodbyes to be answered,
 /// and a busy machine twice as long again.
 const GOODBYE_ECHO: Duration = Duration::from_secs(2);
@@ -187,6 +190,14 @@ impl Peers {
         trouble.silences > 0 && trouble.since.age(now) < GIVEN_UP_FIRST * (1 << doublings)
     }
 
+    /// Whether a node that was given up should be tried, now that somebody tells of it: it may be back.
+    pub(super) fn may_be_back(&self, now: Instant, id: &NodeId) -> bool {
+        let trouble = self.trouble(id);
+        let doublings = trouble.silences.saturating_sub(1).min(GIVEN_UP_DOUBLINGS_MAX);
+        let wait = (TOLD_RETRY_FIRST * (1 << doublings)).min(GIVEN_UP_FIRST);
+        trouble.silences > 0 && trouble.since.age(now) >= wait
+    }
+
     /// Whether somebody is back that had been silent for long: others may be as well, as when a cut has healed.
     pub(super) fn has_returned(&self) -> bool {
         self.has_returned
@@ -290,6 +301,17 @@ mod tests {
         assert!(peers.was_silent_within(at(6), &id(1), Duration::from_millis(10)));
         assert_eq!(peers.heard(at(7), &id(1)), Heard::Back);
         assert!(!peers.was_silent_within(at(8), &id(1), Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn who_was_given_up_and_is_told_of_is_tried_after_half_a_second_and_then_ever_later_up_to_a_bound() {
+        let mut peers = Peers::default();
+        assert!(!peers.may_be_back(at(60_000), &id(1)), "nothing was wrong with it");
+        for wait in [500, 1_000, 2_000, 4_000, 5_000, 5_000] {
+            peers.silent(at(1_000), &id(1));
+            assert!(!peers.may_be_back(at(1_000 + wait - 1), &id(1)), "{wait} ms");
+            assert!(peers.may_be_back(at(1_000 + wait), &id(1)), "{wait} ms");
+        }
     }
 
     #[test]
