@@ -27,6 +27,9 @@ use crate::{Address, Contact, Key, NodeId};
 pub use config::LookupConfig;
 pub use hop::{Hop, HopOutcome};
 
+/// Slow nodes from which it no longer asks only those that have to answer.
+const SLOW_MANY: usize = 2;
+
 /// A search for the nodes closest to a place, driven by its caller.
 ///
 /// **After [`new`](Self::new) and after every input, call [`next`](Self::next) until it gives `None`, and
@@ -68,6 +71,8 @@ pub struct Lookup<A: Address = SocketAddr> {
     answers: usize,
     /// How many of the closest have to answer.
     front: usize,
+    /// How many of the closest are asked.
+    reach: usize,
     done: bool,
 }
 
@@ -88,6 +93,7 @@ impl<A: Address> Lookup<A> {
             asked: BTreeMap::new(),
             answers: 0,
             front,
+            reach: front,
             done: false,
         };
         if lookup.config.seeds_known_complete {
@@ -120,13 +126,18 @@ impl<A: Address> Lookup<A> {
 
     /// Has it end as soon as the `count` closest have answered, rather than the `want` closest; to be called before
     /// anybody is asked. [`go_on`](Self::go_on) takes up the rest.
+    ///
+    /// No others are asked, unless two of them are slow: then many may be, and passing over one after the other would
+    /// take long.
     pub fn settle_for(&mut self, count: usize) {
         self.front = count.clamp(1, self.want());
+        self.reach = self.front;
     }
 
     /// Goes on to the `want` closest.
     pub fn go_on(&mut self) {
         self.front = self.want();
+        self.reach = self.front;
         self.done = false;
         self.settle();
     }
@@ -139,7 +150,7 @@ impl<A: Address> Lookup<A> {
             return None;
         }
         let path = self.path_to_ask()?;
-        let candidate = self.paths[path].unasked(&self.trace, self.front)?;
+        let candidate = self.paths[path].unasked(&self.trace, self.reach)?;
         let contact = candidate.contact();
         let teller = candidate.told_by.map(|hop| &self.trace[hop as usize]);
         let (depth, told_by) = (teller.map_or(1, |hop| hop.depth + 1), teller.map(|hop| hop.contact.id));
@@ -167,7 +178,7 @@ impl<A: Address> Lookup<A> {
             .paths
             .iter()
             .enumerate()
-            .filter(|(_, path)| free(path) && path.unasked(&self.trace, self.front).is_some());
+            .filter(|(_, path)| free(path) && path.unasked(&self.trace, self.reach).is_some());
         able.min_by_key(|(_, path)| path.waiting).map(|(index, _)| index)
     }
 
@@ -257,8 +268,15 @@ impl<A: Address> Lookup<A> {
         if let Some(hop) = self.pending(contact) {
             self.free_slot(hop);
             self.trace[hop].outcome = HopOutcome::Slow;
+            if self.slow_now() >= SLOW_MANY {
+                self.reach = self.want();
+            }
             self.settle();
         }
+    }
+
+    fn slow_now(&self) -> usize {
+        self.trace.iter().filter(|hop| hop.outcome == HopOutcome::Slow).count()
     }
 
     /// The request to a contact, if it is still under way.

@@ -189,13 +189,18 @@ impl<A: Address> Finder<A> {
                 self.pass_over(&signal.from.id);
                 self.lookup.failed(&signal.from);
             }
-            SignalKind::Slow if self.is_patient => {}
-            SignalKind::Slow => {
+            // Where answers take long, the first attempt is lost before it was slow, and a reader waited for all of them.
+            SignalKind::Slow | SignalKind::Lost if self.passes_over(&signal.kind) => {
                 self.pass_over(&signal.from.id);
                 self.lookup.slow(&signal.from);
             }
-            SignalKind::Lost | SignalKind::Durable { .. } => {}
+            SignalKind::Slow | SignalKind::Lost | SignalKind::Durable { .. } => {}
         }
+    }
+
+    /// Whether somebody else is asked in the place of a node of which this is heard.
+    fn passes_over(&self, kind: &SignalKind<A>) -> bool {
+        !self.is_patient && (matches!(kind, SignalKind::Slow) || self.gleaned.is_some())
     }
 
     fn pass_over(&mut self, id: &NodeId) {

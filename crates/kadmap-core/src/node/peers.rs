@@ -22,9 +22,8 @@ const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 const GIVEN_UP_FIRST: Duration = Duration::from_secs(5);
 /// And twice as long each time, up to 10 minutes.
 const GIVEN_UP_DOUBLINGS_MAX: u32 = 7;
-/// A node that was given up and that others tell of is tried after this long, twice as long each time, up to
-/// [`GIVEN_UP_FIRST`].
-const TOLD_RETRY_FIRST: Duration = Duration::from_millis(500);
+/// How long after it was silent a node is tried again that others tell of.
+const TOLD_RETRY: Duration = Duration::from_secs(1);
 /// How long after its goodbye a node may still be heard of: twice as long as it waits at most for goodbyes to be answered,
 /// and a busy machine twice as long again.
 const GOODBYE_ECHO: Duration = Duration::from_secs(2);
@@ -192,10 +191,7 @@ impl Peers {
 
     /// Whether a node that was given up should be tried, now that somebody tells of it: it may be back.
     pub(super) fn may_be_back(&self, now: Instant, id: &NodeId) -> bool {
-        let trouble = self.trouble(id);
-        let doublings = trouble.silences.saturating_sub(1).min(GIVEN_UP_DOUBLINGS_MAX);
-        let wait = (TOLD_RETRY_FIRST * (1 << doublings)).min(GIVEN_UP_FIRST);
-        trouble.silences > 0 && trouble.since.age(now) >= wait
+        self.silences(id) > 0 && !self.was_silent_within(now, id, TOLD_RETRY)
     }
 
     /// Whether somebody is back that had been silent for long: others may be as well, as when a cut has healed.
@@ -304,13 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn who_was_given_up_and_is_told_of_is_tried_after_half_a_second_and_then_ever_later_up_to_a_bound() {
+    fn who_was_silent_may_be_back_a_second_later() {
         let mut peers = Peers::default();
         assert!(!peers.may_be_back(at(60_000), &id(1)), "nothing was wrong with it");
-        for wait in [500, 1_000, 2_000, 4_000, 5_000, 5_000] {
-            peers.silent(at(1_000), &id(1));
-            assert!(!peers.may_be_back(at(1_000 + wait - 1), &id(1)), "{wait} ms");
-            assert!(peers.may_be_back(at(1_000 + wait), &id(1)), "{wait} ms");
+        for silent in [1_000, 2_000] {
+            peers.silent(at(silent), &id(1));
+            assert!(!peers.may_be_back(at(silent + 999), &id(1)));
+            assert!(peers.may_be_back(at(silent + 1_000), &id(1)));
         }
     }
 

@@ -234,6 +234,23 @@ fn a_lookup_that_settles_for_fewer_ends_earlier_and_can_go_on_where_it_ended() {
 }
 
 #[test]
+fn a_lookup_that_settles_for_fewer_asks_all_at_once_when_two_are_slow() {
+    let mut lookup = begin(&[1, 2, 3, 4, 5, 6, 7], LookupConfig { parallelism: 9, ..narrow(6, 1) });
+    lookup.settle_for(3);
+    assert_eq!(ask_all(&mut lookup), [1, 2, 3].map(node));
+    lookup.slow(&node(1));
+    assert_eq!(ask_all(&mut lookup), [node(4)], "one is passed over");
+    lookup.slow(&node(2));
+    assert_eq!(ask_all(&mut lookup), [5, 6, 7].map(node));
+    [5, 3, 4].into_iter().for_each(|distance| answer(&mut lookup, distance, &[]));
+    assert_eq!(
+        (lookup.is_done(), lookup.is_complete()),
+        (true, false),
+        "the three closest that are not slow"
+    );
+}
+
+#[test]
 fn a_node_heard_of_at_two_addresses_is_heard_of_once_where_it_answered() {
     let mut lookup = begin(&[10, 20], narrow(3, 2));
     ask_all(&mut lookup);
