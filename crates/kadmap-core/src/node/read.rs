@@ -33,6 +33,8 @@ pub(super) struct Read<A: Address> {
     replicas: Option<Replicas<Told, A>>,
     /// What was told on the way to the replicas.
     gleaned: Option<Gleaned>,
+    /// Answers needed at least, however few replicas were heard of: not all of them were looked for.
+    least: usize,
     /// All records received so far.
     merged: Record,
     /// The state of `merged`, and of each record that went into it.
@@ -65,6 +67,7 @@ impl<A: Address> Read<A> {
             finder: Some(finder),
             replicas: None,
             gleaned: None,
+            least: 1,
             merged: Record::default(),
             merged_version: Version::ABSENT,
             fetching: None,
@@ -124,6 +127,7 @@ impl<A: Address> Read<A> {
             let heard = Replicas::new(env, &self.record_id.key, finder.heard(env, now));
             if self.is_settled(env, &finder, &heard) {
                 self.replicas = Some(heard);
+                self.least = self.need_of_all(env);
                 self.gleaned = finder.into_gleaned();
                 return;
             }
@@ -158,7 +162,6 @@ impl<A: Address> Read<A> {
     /// first.
     fn hear_gleaned<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
         let (Some(gleaned), Some(replicas)) = (&self.gleaned, &self.replicas) else { return };
-        let need_of_all = self.need_of_all(env);
         let idle = replicas.responsible_iter().filter(|replica| matches!(replica.state, State::Idle));
         let mut idle: Vec<_> = idle.map(|replica| replica.contact).collect();
         let rank = |contact: &Contact<A>| {
@@ -167,7 +170,7 @@ impl<A: Address> Read<A> {
         };
         idle.sort_by_key(rank);
         for contact in idle {
-            if self.answered() >= self.need().max(need_of_all) {
+            if self.answered() >= self.need().max(self.least) {
                 break;
             }
             if contact.id == env.own {
