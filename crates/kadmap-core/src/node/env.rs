@@ -188,8 +188,6 @@ impl<S, A: Address> Env<S, A> {
 
     /// Considers contacts that somebody told us of: those the table has room for are probed. Tells whether any of them
     /// is lacking in the table.
-    ///
-    /// A client also tries those it has given up: nobody asks it anything, so it would not hear that they are back.
     pub(super) fn hear_of(&mut self, now: Now, contacts: &[WireContact<A>]) -> bool {
         let mut is_news = false;
         for &WireContact(contact) in contacts {
@@ -197,9 +195,6 @@ impl<S, A: Address> Env<S, A> {
                 && self.table.lacks(&contact.id)
                 && !self.peers.was_silent_within(now.instant, &contact.id, HEARSAY_SILENCE);
             if !is_lacking {
-                if self.is_client() && self.peers.may_be_back(now.instant, &contact.id) {
-                    self.hearsay.push(contact);
-                }
                 continue;
             }
             is_news = true;

@@ -22,8 +22,6 @@ const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 const GIVEN_UP_FIRST: Duration = Duration::from_secs(5);
 /// And twice as long each time, up to 10 minutes.
 const GIVEN_UP_DOUBLINGS_MAX: u32 = 7;
-/// How long after it was silent a node is tried again that others tell of.
-const TOLD_RETRY: Duration = Duration::from_secs(1);
 /// How long after its goodbye a node may still be heard of: twice as long as it waits at most for goodbyes to be answered,
 /// and a busy machine twice as long again.
 const GOODBYE_ECHO: Duration = Duration::from_secs(2);
@@ -189,11 +187,6 @@ impl Peers {
         trouble.silences > 0 && trouble.since.age(now) < GIVEN_UP_FIRST * (1 << doublings)
     }
 
-    /// Whether a node that was given up should be tried, now that somebody tells of it: it may be back.
-    pub(super) fn may_be_back(&self, now: Instant, id: &NodeId) -> bool {
-        self.silences(id) > 0 && !self.was_silent_within(now, id, TOLD_RETRY)
-    }
-
     /// Whether somebody is back that had been silent for long: others may be as well, as when a cut has healed.
     pub(super) fn has_returned(&self) -> bool {
         self.has_returned
@@ -297,17 +290,6 @@ mod tests {
         assert!(peers.was_silent_within(at(6), &id(1), Duration::from_millis(10)));
         assert_eq!(peers.heard(at(7), &id(1)), Heard::Back);
         assert!(!peers.was_silent_within(at(8), &id(1), Duration::from_millis(10)));
-    }
-
-    #[test]
-    fn who_was_silent_may_be_back_a_second_later() {
-        let mut peers = Peers::default();
-        assert!(!peers.may_be_back(at(60_000), &id(1)), "nothing was wrong with it");
-        for silent in [1_000, 2_000] {
-            peers.silent(at(silent), &id(1));
-            assert!(!peers.may_be_back(at(silent + 999), &id(1)));
-            assert!(peers.may_be_back(at(silent + 1_000), &id(1)));
-        }
     }
 
     #[test]

@@ -317,7 +317,7 @@ impl Upkeep {
             && let Some(contact) = env.hearsay.pop()
         {
             // It may have proved itself since we were told of it.
-            if env.table.lacks(&contact.id) || env.peers.silences(&contact.id) > 0 {
+            if env.table.lacks(&contact.id) {
                 self.probe(env, now, contact, ProbeCause::Hearsay);
             }
         }
