@@ -186,12 +186,12 @@ impl<A: Address> Finder<A> {
                 self.lookup.answered(&signal.from, contacts, *round_trip);
             }
             SignalKind::Answer { .. } | SignalKind::Silent => {
-                self.pass_over(&signal.from.id);
+                self.expect_nothing_of(&signal.from.id);
                 self.lookup.failed(&signal.from);
             }
             // Where answers take long, the first attempt is lost before it was slow, and a reader waited for all of them.
             SignalKind::Slow | SignalKind::Lost if self.passes_over(&signal.kind) => {
-                self.pass_over(&signal.from.id);
+                self.expect_nothing_of(&signal.from.id);
                 self.lookup.slow(&signal.from);
             }
             SignalKind::Slow | SignalKind::Lost | SignalKind::Durable { .. } => {}
@@ -203,7 +203,7 @@ impl<A: Address> Finder<A> {
         !self.is_patient && (matches!(kind, SignalKind::Slow) || self.gleaned.is_some())
     }
 
-    fn pass_over(&mut self, id: &NodeId) {
+    fn expect_nothing_of(&mut self, id: &NodeId) {
         if let Some(gleaned) = &mut self.gleaned {
             gleaned.passed_over(id);
         }
@@ -211,9 +211,7 @@ impl<A: Address> Finder<A> {
 
     /// Goes on to all of the closest when those that answered were not enough for a read.
     pub(super) fn go_on(&mut self) {
-        if self.known.is_none() {
-            self.lookup.go_on();
-        }
+        self.lookup.go_on();
     }
 
     pub(super) fn is_done(&self) -> bool {
