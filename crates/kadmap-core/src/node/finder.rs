@@ -22,6 +22,18 @@ const TOLD_PER_WANTED: usize = 2;
 /// known how fast they answer takes 5 s, and two of them would take longer than an operation may.
 const MOMENT: Duration = Duration::from_secs(2);
 
+/// When somebody else is asked in the place of a node that does not answer yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// When it is slow or its first attempt is lost: a user waits. Where answers take long an attempt is lost before the
+    /// node was slow.
+    OfUser,
+    /// When it is slow.
+    OfNode,
+    /// When it has left all attempts unanswered: nobody waits for the end.
+    Endless,
+}
+
 /// Finds the nodes closest to a place.
 pub(super) struct Finder<A: Address> {
     target: Key,
@@ -29,8 +41,8 @@ pub(super) struct Finder<A: Address> {
     told: u32,
     /// Whom nobody has to name, whichever path asks.
     spared: Box<[NodeId]>,
-    /// Whether nobody else is asked because somebody is slow: nobody waits for the end.
-    is_patient: bool,
+    /// When somebody else is asked in the place of a node that takes long.
+    patience: Patience,
     lookup: Lookup<A>,
     /// What the nodes asked tell of the record that is sought, if one is.
     gleaned: Option<Gleaned>,
@@ -45,11 +57,13 @@ pub(super) struct Finder<A: Address> {
 }
 
 impl<A: Address> Finder<A> {
-    /// Starts from the routing table, and ends there when it knows everyone near the target.
+    /// For what a user has asked for: starts from the routing table, and ends there when it knows everyone near the target.
     pub(super) fn new<S>(env: &mut Env<S, A>, now: Now, target: Key) -> Self {
-        let want = env.config.replication + SPARE_CANDIDATES;
+        let want = env.config.replication + spare_candidates(env, now);
         if !env.table.knows_all_near(&target, want) {
-            return Self::by_asking(env, now, target);
+            let mut config = env.config.lookup(false);
+            config.want += back_lately(env, now);
+            return Self { patience: Patience::OfUser, ..Self::wanting(env, now, target, config) };
         }
         let known = env.table.closest(&target, want, |_| true);
         let lookup = Lookup::new(target, env.own, Vec::new(), env.config.lookup(true));
@@ -70,6 +84,11 @@ impl<A: Address> Finder<A> {
     /// Asks other nodes even when the routing table seems to know everyone.
     pub(super) fn by_asking<S>(env: &mut Env<S, A>, now: Now, target: Key) -> Self {
         let config = env.config.lookup(false);
+        Self::wanting(env, now, target, config)
+    }
+
+    /// Asks for somewhat more than the lookup wants.
+    fn wanting<S>(env: &mut Env<S, A>, now: Now, target: Key, config: LookupConfig) -> Self {
         let told = TOLD_PER_WANTED * config.want;
         Self::from_table(env, now, target, config, told)
     }
@@ -88,7 +107,7 @@ impl<A: Address> Finder<A> {
         let mut finder = Self::sampling(env, now, target, want);
         let near = env.table.closest(&target, finder.told as usize, |_| true);
         finder.spared = near.into_iter().map(|contact| contact.id).collect();
-        finder.is_patient = true;
+        finder.patience = Patience::Endless;
         finder
     }
 
@@ -107,7 +126,7 @@ impl<A: Address> Finder<A> {
             target,
             told,
             spared: Box::default(),
-            is_patient: false,
+            patience: Patience::OfNode,
             lookup,
             gleaned: None,
             heard_news: false,
@@ -189,7 +208,6 @@ impl<A: Address> Finder<A> {
                 self.expect_nothing_of(&signal.from.id);
                 self.lookup.failed(&signal.from);
             }
-            // Where answers take long, the first attempt is lost before it was slow, and a reader waited for all of them.
             SignalKind::Slow | SignalKind::Lost if self.passes_over(&signal.kind) => {
                 self.expect_nothing_of(&signal.from.id);
                 self.lookup.slow(&signal.from);
@@ -200,7 +218,11 @@ impl<A: Address> Finder<A> {
 
     /// Whether somebody else is asked in the place of a node of which this is heard.
     fn passes_over(&self, kind: &SignalKind<A>) -> bool {
-        !self.is_patient && (matches!(kind, SignalKind::Slow) || self.gleaned.is_some())
+        match self.patience {
+            Patience::OfUser => true,
+            Patience::OfNode => matches!(kind, SignalKind::Slow),
+            Patience::Endless => false,
+        }
     }
 
     fn expect_nothing_of(&mut self, id: &NodeId) {
@@ -232,7 +254,7 @@ impl<A: Address> Finder<A> {
     pub(super) fn heard<S>(&self, env: &Env<S, A>, now: Now) -> Vec<Contact<A>> {
         let mut heard = self.lookup.closest_heard();
         heard.retain(|contact| !env.peers.is_given_up(now.instant, &contact.id));
-        heard.truncate(env.config.replication + SPARE_CANDIDATES);
+        heard.truncate(env.config.replication + spare_candidates(env, now));
         heard
     }
 
@@ -252,4 +274,14 @@ impl<A: Address> Finder<A> {
     pub(super) fn lookup(&self) -> &Lookup<A> {
         &self.lookup
     }
+}
+
+/// Candidates beyond the replicas: to stand in, and those that have stood in until lately.
+fn spare_candidates<S, A: Address>(env: &Env<S, A>, now: Now) -> usize {
+    SPARE_CANDIDATES + back_lately(env, now)
+}
+
+/// Nodes that are back lately, as far as they may be among the replicas of one record.
+fn back_lately<S, A: Address>(env: &Env<S, A>, now: Now) -> usize {
+    env.peers.back_lately(now.instant).min(env.config.replication)
 }

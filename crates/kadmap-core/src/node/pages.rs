@@ -92,6 +92,7 @@ impl<A: Address> PageRead<A> {
         }
         if let Some(replicas) = &mut self.replicas {
             replicas.hear_own_word(env, &mut self.own_had_no_say);
+            replicas.hear_stand_ins(env, now, self.consistency);
             replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
         }
         while let Some((to, want)) = self.next_to_ask(env) {
@@ -171,7 +172,7 @@ impl<A: Address> PageRead<A> {
     /// A node to which the record belongs and that has not been asked, once the responsible ones have answered.
     fn unasked_closest(&self) -> Option<Contact<A>> {
         let replicas = self.replicas.as_ref()?;
-        if self.answered() < self.consistency.reads_needed(replicas.responsible()) {
+        if self.answered() < replicas.needed(|nodes| self.consistency.reads_needed(nodes)) {
             return None;
         }
         let idle = |replica: &&Replica<PageSummary, A>| matches!(replica.state, State::Idle);
@@ -218,7 +219,7 @@ impl<A: Address> PageRead<A> {
     /// How many replicas must answer: the quorum if one of them holds something, all of them otherwise.
     fn need(&self) -> usize {
         let Some(replicas) = &self.replicas else { return 1 };
-        let need = self.consistency.reads_needed(replicas.responsible());
+        let need = replicas.needed(|nodes| self.consistency.reads_needed(nodes));
         if self.answered() < need || self.has_found() { need } else { replicas.closest_iter().count() }
     }
 
@@ -299,8 +300,8 @@ impl<A: Address> PageRead<A> {
             let page = self.pages.iter().find(|(known, _)| is_same_page(known, told));
             let part = page.map_or(&nothing, |(_, page)| &page.part);
             let delta = merged.difference(part);
-            let is_responsible = replicas.closest_iter().any(|replica| replica.contact.id == contact.id);
-            if is_responsible && !delta.is_empty() {
+            let is_owner = replicas.owners_iter().any(|replica| replica.contact.id == contact.id);
+            if is_owner && !delta.is_empty() {
                 lacking.push((*contact, delta));
             }
         }

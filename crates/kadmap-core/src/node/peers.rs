@@ -25,6 +25,9 @@ const GIVEN_UP_DOUBLINGS_MAX: u32 = 7;
 /// How long after its goodbye a node may still be heard of: twice as long as it waits at most for goodbyes to be answered,
 /// and a busy machine twice as long again.
 const GOODBYE_ECHO: Duration = Duration::from_secs(2);
+/// How long a node that was not counted and is heard again counts as back of late. What was written past it meanwhile has
+/// come to it by then: those who stood in for it look twice for whom it belongs to, three seconds apart.
+const BACK_LATELY: Duration = Duration::from_secs(15);
 /// Requests left unanswered in a row from which it means something that a node is back.
 const RETURN_SILENCES_MIN: u32 = 2;
 /// Weight of one request in the share of lost ones: 1/64, so that some hundred requests tell.
@@ -42,6 +45,8 @@ struct Trouble {
     suspect: bool,
     /// It has let a request be lost since it was last heard.
     unresponsive: bool,
+    /// A quorum was taken without it since it was last heard.
+    passed_over: bool,
     /// It said goodbye and was not heard since.
     left: bool,
     /// Requests that it did not answer at all since it was last heard.
@@ -67,6 +72,8 @@ pub(super) struct Peers {
     paces: Paces,
     /// Those with trouble, and no others.
     troubles: FxHashMap<NodeId, Trouble>,
+    /// Those that were not counted and are back, and since when; older ones may still be among them.
+    back: FxHashMap<NodeId, Tick>,
     /// Round trips to all nodes together: the first guess for one we have not measured.
     typical: RoundTrip,
     /// Whether somebody is back that had been silent more than once, and nobody has taken note of it.
@@ -85,6 +92,9 @@ impl Peers {
         if trouble.is_some_and(|trouble| trouble.unresponsive && trouble.silences == 0) {
             self.false_alarms += (ONE - self.false_alarms) >> LOSS_SMOOTHING_SHIFT;
         }
+        if trouble.is_some_and(|trouble| trouble.passed_over || trouble.silences > 0) {
+            self.note_back(now, *id);
+        }
         self.has_returned |= trouble.is_some_and(|trouble| trouble.silences >= RETURN_SILENCES_MIN);
         // Most who are heard are never asked anything: nothing is kept of them, and they are confirmed each time.
         let pace = self.paces.recent_mut(id);
@@ -96,6 +106,13 @@ impl Peers {
             (true, _) => Heard::Back,
             (false, true) => Heard::Lately,
             (false, false) => Heard::Confirm,
+        }
+    }
+
+    fn note_back(&mut self, now: Instant, id: NodeId) {
+        self.back.retain(|_, since| since.age(now) < BACK_LATELY);
+        if self.back.len() < TROUBLES_MAX {
+            self.back.insert(id, Tick::at(now));
         }
     }
 
@@ -161,6 +178,21 @@ impl Peers {
         trouble.unresponsive = true;
         trouble.silences = trouble.silences.saturating_add(1);
         trouble.since = Tick::at(now);
+    }
+
+    /// Notes that a quorum is taken without a node that let requests be lost.
+    pub(super) fn passed_over(&mut self, id: &NodeId) {
+        self.trouble_mut(id).passed_over = true;
+    }
+
+    /// Whether it was not counted until lately: what was written meanwhile went past it.
+    pub(super) fn is_back_lately(&self, now: Instant, id: &NodeId) -> bool {
+        self.back.get(id).is_some_and(|since| since.age(now) < BACK_LATELY)
+    }
+
+    /// How many were not counted until lately.
+    pub(super) fn back_lately(&self, now: Instant) -> usize {
+        self.back.values().filter(|since| since.age(now) < BACK_LATELY).count()
     }
 
     /// Whether it owes us an answer, so that others are better asked first.
@@ -232,6 +264,8 @@ impl Peers {
         let is_recent = |tick: Tick| tick.age(now) < STRANGERS_REMEMBERED;
         self.troubles.retain(|id, trouble| is_recent(trouble.since) || table.contains(id));
         self.troubles.shrink_to_fit();
+        self.back.retain(|_, since| since.age(now) < BACK_LATELY);
+        self.back.shrink_to_fit();
     }
 
     fn trouble(&self, id: &NodeId) -> Trouble {
@@ -302,6 +336,21 @@ mod tests {
         peers.heard(at(9), &id(1));
         assert!(peers.has_returned());
         assert_eq!([peers.take_returned(), peers.take_returned()], [true, false]);
+    }
+
+    #[test]
+    fn who_was_not_counted_and_is_heard_is_back_for_a_while() {
+        let mut peers = Peers::default();
+        peers.silent(at(0), &id(1));
+        peers.lost(&id(2));
+        peers.lost(&id(3));
+        peers.passed_over(&id(3));
+        assert_eq!(peers.back_lately(at(0)), 0);
+        (1..4).for_each(|n| _ = peers.heard(at(1_000), &id(n)));
+        let is_back = |now| [1, 2, 3].map(|n| peers.is_back_lately(now, &id(n)));
+        assert_eq!(is_back(at(15_000)), [true, false, true]);
+        assert_eq!(peers.back_lately(at(15_000)), 2);
+        assert_eq!(is_back(at(17_000)), [false; 3]);
     }
 
     #[test]

@@ -104,6 +104,7 @@ impl<A: Address> Read<A> {
         }
         let replicas = self.replicas.as_mut()?;
         replicas.hear_own_word(env, &mut self.own_had_no_say);
+        replicas.hear_stand_ins(env, now, self.consistency);
         replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
         self.hear_gleaned(env, now);
         while let Some((to, want)) = self.next_to_ask(env) {
@@ -124,10 +125,12 @@ impl<A: Address> Read<A> {
         finder.advance(env, now, Owner::Operation(self.id));
         let is_early = finder.is_done() && !finder.is_complete();
         if is_early {
-            let heard = Replicas::new(env, &self.record_id.key, finder.heard(env, now));
-            if self.is_settled(env, &finder, &heard) {
+            let mut heard = Replicas::new(env, &self.record_id.key, finder.heard(env, now));
+            heard.hear_stand_ins(env, now, self.consistency);
+            let least = heard.needed(|_| self.consistency.reads_needed(env.config.replication));
+            if Self::is_settled(&finder, &heard, least) {
                 self.replicas = Some(heard);
-                self.least = self.need_of_all(env);
+                self.least = least;
                 self.gleaned = finder.into_gleaned();
                 return;
             }
@@ -147,15 +150,10 @@ impl<A: Address> Read<A> {
     ///
     /// They are the closest that answer, so they are of those to which every write goes, however many nodes nobody has
     /// heard of stand among them, as long as these are not more than the replicas beside them.
-    fn is_settled<S>(&self, env: &Env<S, A>, finder: &Finder<A>, heard: &Replicas<Told, A>) -> bool {
+    fn is_settled(finder: &Finder<A>, heard: &Replicas<Told, A>, least: usize) -> bool {
         let Some(gleaned) = finder.gleaned() else { return false };
         let told = || heard.responsible_iter().filter_map(|replica| gleaned.of(&replica.contact.id));
-        told().count() >= self.need_of_all(env) && told().any(|held| !held.version.is_absent())
-    }
-
-    /// Answers needed where there are as many replicas as configured.
-    fn need_of_all<S>(&self, env: &Env<S, A>) -> usize {
-        self.consistency.reads_needed(env.config.replication)
+        told().count() >= least && told().any(|held| !held.version.is_absent())
     }
 
     /// Has as many of the responsible nodes answer with what they told on the way as may be needed, one that sent the record
@@ -268,7 +266,7 @@ impl<A: Address> Read<A> {
     /// A node to which the record belongs and that has not been asked, once the responsible ones have answered.
     fn unasked_closest(&self) -> Option<Contact<A>> {
         let replicas = self.replicas.as_ref()?;
-        let need = self.consistency.reads_needed(replicas.responsible());
+        let need = replicas.needed(|nodes| self.consistency.reads_needed(nodes));
         if self.answered() < need {
             return None;
         }
@@ -323,7 +321,7 @@ impl<A: Address> Read<A> {
     /// How many replicas must answer: the quorum if one of them holds something, all of them otherwise.
     fn need(&self) -> usize {
         let Some(replicas) = &self.replicas else { return 1 };
-        let need = self.consistency.reads_needed(replicas.responsible());
+        let need = replicas.needed(|nodes| self.consistency.reads_needed(nodes));
         if self.answered() < need || self.has_found() { need } else { replicas.closest_iter().count() }
     }
 
@@ -385,10 +383,10 @@ impl<A: Address> Read<A> {
     /// Sends the merged record to those that answered with less; tells to how many.
     fn repair<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now, outcome: &ReadOutcome) -> usize {
         let (Some(replicas), Some(record)) = (self.replicas.take(), &outcome.record) else { return 0 };
-        let responsible: Vec<_> = replicas.closest_iter().map(|replica| replica.contact.id).collect();
+        let owners: Vec<_> = replicas.owners_iter().map(|replica| replica.contact.id).collect();
         let lacking = replicas
             .answers()
-            .filter(|(contact, told)| told.version != outcome.version && responsible.contains(&contact.id));
+            .filter(|(contact, told)| told.version != outcome.version && owners.contains(&contact.id));
         let mut repaired = 0;
         for (contact, _) in lacking {
             let put = Put {

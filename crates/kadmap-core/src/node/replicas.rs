@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::env::Env;
 use super::requests::Waits;
 use crate::wire::RequestId;
-use crate::{Address, Contact, Key, NodeId};
+use crate::{Address, Consistency, Contact, Key, NodeId, Now};
 
 /// One responsible node.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Replica<T, A> {
     pub(super) state: State<T>,
     /// It has let a request be lost and was not heard since: whether it is there is in doubt.
     unresponsive: bool,
+    /// It was not counted until lately: others stood in for it. Only readers take note of that.
+    back_lately: bool,
 }
 
 impl<T, A: Address> Replica<T, A> {
@@ -45,7 +47,7 @@ pub(super) enum State<T> {
 }
 
 /// The candidates of one operation in distance order: the first `replication` that respond are responsible, those
-/// behind stand in for them.
+/// behind stand in for them. For a reader those stay responsible beside whom they have stood in for until lately.
 #[derive(Debug)]
 pub(super) struct Replicas<T, A> {
     list: Vec<Replica<T, A>>,
@@ -72,7 +74,7 @@ impl<T, A: Address> Replicas<T, A> {
     pub(super) fn new<S>(env: &Env<S, A>, key: &Key, contacts: Vec<Contact<A>>) -> Self {
         let replica = |contact: Contact<A>| {
             let unresponsive = env.peers.is_unresponsive(&contact.id);
-            Replica { contact, state: State::Idle, unresponsive }
+            Replica { contact, state: State::Idle, unresponsive, back_lately: false }
         };
         let mut list: Vec<_> = contacts.into_iter().map(replica).collect();
         if !env.is_client() {
@@ -85,20 +87,45 @@ impl<T, A: Address> Replicas<T, A> {
         Self { list, replication, paced: false, doubtful, passes_over_doubtful: false }
     }
 
+    /// Has a reader hear those as well that stood in for nodes which are back, as what it wrote meanwhile may lie with them
+    /// alone; to be called before [`choose_responsible`](Self::choose_responsible).
+    ///
+    /// Whoever stood in is among the closest to which `replication` others belong, so a read of those, of which as many may
+    /// stay silent as of the closest alone, has an answer of each quorum that acknowledged a write.
+    pub(super) fn hear_stand_ins<S>(&mut self, env: &Env<S, A>, now: Now, consistency: Consistency) {
+        if consistency > Consistency::One && env.peers.back_lately(now.instant) > 0 {
+            for replica in &mut self.list {
+                replica.back_lately |= env.peers.is_back_lately(now.instant, &replica.contact.id);
+            }
+        }
+    }
+
     /// Decides of which nodes a quorum is taken; to be called before one is counted.
     ///
     /// Of the closest, as long as enough of them can answer: any two quorums of the same nodes share one. Where too
     /// many are in doubt at once, as when half of the swarm has died, those who respond are counted with the ones who
     /// stand in, rather than waiting until the dead are given up.
-    pub(super) fn choose_responsible<S>(&mut self, env: &Env<S, A>, needed: impl Fn(usize) -> usize) {
+    pub(super) fn choose_responsible<S>(&mut self, env: &mut Env<S, A>, needed: impl Fn(usize) -> usize) {
         if self.doubtful < DOUBTFUL_MIN {
             self.passes_over_doubtful = false;
             return;
         }
-        let closest = self.closest_iter().count();
-        let responsive = self.closest_iter().filter(|replica| replica.counts()).count();
-        let is_short = responsive < needed(closest) && closest - responsive >= DOUBTFUL_MIN;
+        self.passes_over_doubtful = false;
+        let closest = self.responsible();
+        let responsive = self.responsible_iter().filter(|replica| replica.counts()).count();
+        let is_short = responsive < self.needed(needed) && closest - responsive >= DOUBTFUL_MIN;
         self.passes_over_doubtful = is_short && !env.peers.cries_wolf();
+        if self.passes_over_doubtful {
+            let doubtful = self.list.iter().filter(|replica| !replica.is_given_up() && !replica.counts());
+            doubtful.for_each(|replica| env.peers.passed_over(&replica.contact.id));
+        }
+    }
+
+    /// How many of the responsible nodes have to answer, where `needed` tells it of a number of nodes: as many may stay
+    /// silent as if none had come back.
+    pub(super) fn needed(&self, needed: impl Fn(usize) -> usize) -> usize {
+        let back = self.responsible_iter().filter(|replica| replica.back_lately).count();
+        needed(self.responsible() - back) + back
     }
 
     /// Takes the first answer's round trip as the measure for the others: what is known of each from a busier time
@@ -121,7 +148,7 @@ impl<T, A: Address> Replicas<T, A> {
         }
     }
 
-    /// How many nodes are responsible, at most the replication.
+    /// How many nodes are responsible: at most the replication, and for a reader those that are back lately.
     pub(super) fn responsible(&self) -> usize {
         self.responsible_iter().count()
     }
@@ -131,7 +158,7 @@ impl<T, A: Address> Replicas<T, A> {
         let is_candidate = |replica: &&Replica<T, A>| {
             if self.passes_over_doubtful { replica.counts() } else { !replica.is_given_up() }
         };
-        self.list.iter().filter(is_candidate).take(self.replication)
+        first_of(self.list.iter().filter(is_candidate), self.replication)
     }
 
     /// How many of the responsible nodes have come so far.
@@ -139,9 +166,19 @@ impl<T, A: Address> Replicas<T, A> {
         self.responsible_iter().filter(|replica| is(&replica.state)).count()
     }
 
-    /// The nodes to which a record belongs: the closest, responsive or not, unless given up.
+    /// The closest nodes, responsive or not, unless given up: as many as are responsible where nobody is passed over.
     pub(super) fn closest_iter(&self) -> impl Iterator<Item = &Replica<T, A>> {
-        self.list.iter().filter(|replica| !replica.is_given_up()).take(self.replication)
+        first_of(self.live_iter(), self.replication)
+    }
+
+    /// The nodes to which a record belongs: the closest, whoever stood in for them.
+    pub(super) fn owners_iter(&self) -> impl Iterator<Item = &Replica<T, A>> {
+        self.live_iter().take(self.replication)
+    }
+
+    /// All but those given up.
+    fn live_iter(&self) -> impl Iterator<Item = &Replica<T, A>> + Clone {
+        self.list.iter().filter(|replica| !replica.is_given_up())
     }
 
     /// Has this node answer after all if it had no say before, as it still learnt what belongs to it, and has one now: the
@@ -196,28 +233,21 @@ impl<T, A: Address> Replicas<T, A> {
 
     /// The nearest other node not asked yet, those that owe us answers last.
     pub(super) fn next_idle_elsewhere<S>(&self, env: &Env<S, A>) -> Option<Contact<A>> {
-        let reach = if self.passes_over_doubtful { self.list.len() } else { self.replication };
-        let candidates = self.list.iter().filter(|replica| !replica.is_given_up()).take(reach);
-        let mut idle = candidates
-            .filter(|replica| matches!(replica.state, State::Idle) && replica.contact.id != env.own);
-        let first = idle.clone().next()?;
-        let prompt = idle.find(|replica| !env.peers.is_suspect(&replica.contact.id));
-        Some(prompt.unwrap_or(first).contact)
+        prompt_first(env, self.idle().filter(|contact| contact.id != env.own))
     }
 
     /// The nearest node not asked yet, those that owe us answers last; this node itself first, as it costs nothing.
     pub(super) fn next_idle<S>(&self, env: &Env<S, A>) -> Option<Contact<A>> {
-        // Who stands in counts only where those in doubt do not.
-        let reach = if self.passes_over_doubtful { self.list.len() } else { self.replication };
-        let candidates = self.list.iter().filter(|replica| !replica.is_given_up()).take(reach);
-        let mut idle = candidates.filter(|replica| matches!(replica.state, State::Idle));
-        let first = idle.clone().next()?;
         let responsible = self.responsible_iter().any(|replica| replica.contact.id == env.own);
-        if responsible && let Some(own) = idle.clone().find(|replica| replica.contact.id == env.own) {
-            return Some(own.contact);
-        }
-        let prompt = idle.find(|replica| !env.peers.is_suspect(&replica.contact.id));
-        Some(prompt.unwrap_or(first).contact)
+        let own = self.idle().find(|contact| responsible && contact.id == env.own);
+        own.or_else(|| prompt_first(env, self.idle()))
+    }
+
+    /// Whom to ask yet, nearest first. Who stands in counts only where those in doubt do not.
+    fn idle(&self) -> impl Iterator<Item = Contact<A>> + Clone {
+        let reach = if self.passes_over_doubtful { self.list.len() } else { self.replication };
+        let idle = first_of(self.live_iter(), reach).filter(|replica| matches!(replica.state, State::Idle));
+        idle.map(|replica| replica.contact)
     }
 
     /// The state of one node.
@@ -239,4 +269,26 @@ impl<T, A: Address> Replicas<T, A> {
             }
         }
     }
+}
+
+/// The first `count` of these, not counting those that are back lately.
+fn first_of<'a, T: 'a, A: 'a>(
+    replicas: impl Iterator<Item = &'a Replica<T, A>> + Clone,
+    count: usize,
+) -> impl Iterator<Item = &'a Replica<T, A>> + Clone {
+    let mut left = count;
+    replicas.take_while(move |replica| {
+        let is_wanted = left > 0;
+        left -= usize::from(is_wanted && !replica.back_lately);
+        is_wanted
+    })
+}
+
+/// The first of these that owes us no answer, or else the first.
+fn prompt_first<S, A: Address>(
+    env: &Env<S, A>,
+    mut contacts: impl Iterator<Item = Contact<A>> + Clone,
+) -> Option<Contact<A>> {
+    let first = contacts.clone().next()?;
+    Some(contacts.find(|contact| !env.peers.is_suspect(&contact.id)).unwrap_or(first))
 }
