@@ -90,8 +90,8 @@ impl<T, A: Address> Replicas<T, A> {
     /// Has a reader hear those as well that stood in for nodes which are back, as what it wrote meanwhile may lie with them
     /// alone; to be called before [`choose_responsible`](Self::choose_responsible).
     ///
-    /// Whoever stood in is among the closest to which `replication` others belong, so a read of those, of which as many may
-    /// stay silent as of the closest alone, has an answer of each quorum that acknowledged a write.
+    /// Whichever of those that are back a write did without, its replicas are among the first nodes that hold `replication`
+    /// others. Of so many more nodes as many more have to answer, so one of its quorum does.
     pub(super) fn hear_stand_ins<S>(&mut self, env: &Env<S, A>, now: Now, consistency: Consistency) {
         if consistency > Consistency::One && env.peers.back_lately(now.instant) > 0 {
             for replica in &mut self.list {
@@ -106,11 +106,10 @@ impl<T, A: Address> Replicas<T, A> {
     /// many are in doubt at once, as when half of the swarm has died, those who respond are counted with the ones who
     /// stand in, rather than waiting until the dead are given up.
     pub(super) fn choose_responsible<S>(&mut self, env: &mut Env<S, A>, needed: impl Fn(usize) -> usize) {
+        self.passes_over_doubtful = false;
         if self.doubtful < DOUBTFUL_MIN {
-            self.passes_over_doubtful = false;
             return;
         }
-        self.passes_over_doubtful = false;
         let closest = self.responsible();
         let responsive = self.responsible_iter().filter(|replica| replica.counts()).count();
         let is_short = responsive < self.needed(needed) && closest - responsive >= DOUBTFUL_MIN;
