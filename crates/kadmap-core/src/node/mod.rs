@@ -144,6 +144,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
         let config = config.into();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let clock = Clock::new(rng.next_u64());
+        let requests = Requests::new(rng.next_u64());
         let holds_records = store.usage().records > 0;
         let grace = config.tombstone_grace;
         let attendance = Attendance::new(store.presence(), holds_records, grace, now);
@@ -152,7 +153,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
             table: RoutingTable::new(own, config.table.clone()),
             config,
             peers: Peers::default(),
-            requests: Requests::default(),
+            requests,
             store: Indexed::new(store),
             clock,
             rng,

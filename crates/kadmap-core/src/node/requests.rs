@@ -112,13 +112,17 @@ pub(super) struct Requests<A> {
     last_id: RequestId,
 }
 
-impl<A> Default for Requests<A> {
-    fn default() -> Self {
-        Self { in_flight: FxHashMap::default(), timers: BTreeSet::new(), last_id: 0 }
-    }
-}
-
 impl<A: Address> Requests<A> {
+    /// Nothing in flight. `drawn` decides the first id: an answer to what this node asked before it was started again, which
+    /// whoever stood still may send only now, must not be taken for one to what it asks now.
+    pub(super) fn new(drawn: u64) -> Self {
+        Self {
+            in_flight: FxHashMap::default(),
+            timers: BTreeSet::new(),
+            last_id: drawn as RequestId & ID_MAX,
+        }
+    }
+
     /// Takes note of a request that is being sent now; tells its id.
     pub(super) fn insert(
         &mut self,
@@ -306,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_request_is_slow_once_then_lost_and_may_be_repeated() {
-        let mut requests = Requests::default();
+        let mut requests = Requests::new(7);
         let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         assert_eq!(requests.pop_overdue(at(1)), None);
         assert_eq!(requests.pop_overdue(at(2)), Some((id, Overdue::Slow)));
@@ -321,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_hastened_request_is_slow_and_lost_earlier_but_never_later() {
-        let mut requests = Requests::default();
+        let mut requests = Requests::new(7);
         let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         requests.hasten(
             id,
@@ -337,7 +341,7 @@ mod tests {
 
     #[test]
     fn an_answer_tells_to_which_attempt_it_is() {
-        let mut requests = Requests::default();
+        let mut requests = Requests::new(7);
         let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         let first = requests.in_flight(id).unwrap().wire_id(id);
         requests.repeat(at(20), id, Duration::from_millis(40));
@@ -352,7 +356,7 @@ mod tests {
 
     #[test]
     fn only_the_node_that_was_asked_may_answer() {
-        let mut requests = Requests::default();
+        let mut requests = Requests::new(7);
         let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         assert!(requests.complete(id, &contact(b"b").id).is_none());
         assert!(requests.complete(id, &contact(b"a").id).is_some());
@@ -361,7 +365,7 @@ mod tests {
 
     #[test]
     fn an_answer_on_its_way_is_waited_for() {
-        let mut requests = Requests::default();
+        let mut requests = Requests::new(7);
         let id = requests.insert(at(0), contact(b"a"), ping(), Owner::Probe(ProbeCause::Quiet), WAITS);
         let waits = Waits { slow_after: Duration::from_millis(200), lost_after: Duration::from_secs(1) };
         requests.extend(at(1), id, &contact(b"a").id, waits);
