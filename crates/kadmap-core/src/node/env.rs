@@ -35,6 +35,12 @@ pub(super) const LARGE_BYTES: u64 = 1024;
 /// What a copy has beside its name and payloads: its key, and a stamp.
 const COPY_HEAD_BYTES: u64 = 68;
 
+/// How long all attempts together of a request take that is waited for patiently: processes on a busy machine, and machines
+/// whose network is set up anew, stand still for some hundred milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Attempts over which this is spread.
+const PATIENT_ATTEMPTS_MAX: u32 = 8;
+
 /// What waits for the store to flush.
 #[derive(Debug)]
 pub(super) enum AfterFlush<A> {
@@ -111,11 +117,26 @@ impl<S, A: Address> Env<S, A> {
         id
     }
 
+    /// As [`request`](Self::request), of a node that left one unanswered a moment ago: it is waited for through
+    /// [`PATIENCE`], as four attempts at the usual pace would tell nothing new of one that stands still.
+    pub(super) fn request_patiently(
+        &mut self,
+        now: Now,
+        to: Contact<A>,
+        request: Request,
+        owner: Owner,
+    ) -> RequestId {
+        let id = self.request(now, to, request, owner);
+        let doublings = self.config.attempts_max.clamp(1, PATIENT_ATTEMPTS_MAX);
+        self.requests.wait_at_least(id, PATIENCE / ((1 << doublings) - 1));
+        id
+    }
+
     /// Sends a request once more.
     pub(super) fn repeat(&mut self, now: Now, id: RequestId) {
         let Some(in_flight) = self.requests.in_flight(id) else { return };
         let (to, request, owner) = (in_flight.to, in_flight.request.clone(), in_flight.owner);
-        let base = self.waits(&to.id, &request, owner).lost_after;
+        let base = self.waits(&to.id, &request, owner).lost_after.max(in_flight.wait_min);
         let lost_after = self.wait_after_repeat(in_flight, base);
         self.requests.repeat(now.instant, id, lost_after);
         self.counters.requests_repeated += 1;

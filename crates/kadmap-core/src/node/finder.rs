@@ -8,7 +8,7 @@ use super::env::Env;
 use super::gleaned::Gleaned;
 use super::requests::Owner;
 use super::signal::{Signal, SignalKind};
-use crate::lookup::{Hop, Lookup, LookupConfig};
+use crate::lookup::{Hop, HopOutcome, Lookup, LookupConfig};
 use crate::wire::{FindNode, KnownIds, Request, Response, WireContact};
 use crate::{Address, Contact, Instant, Key, NodeId, Now, RecordId};
 
@@ -256,6 +256,12 @@ impl<A: Address> Finder<A> {
         heard.retain(|contact| !env.peers.is_given_up(now.instant, &contact.id));
         heard.truncate(env.config.replication + spare_candidates(env, now));
         heard
+    }
+
+    /// Those asked that do not answer, and those passed over because they were silent lately.
+    pub(super) fn silent(&self) -> Vec<Contact<A>> {
+        let failed = self.lookup.trace().iter().filter(|hop| hop.outcome == HopOutcome::Failed);
+        failed.map(|hop| hop.contact).collect()
     }
 
     /// Whether all of the closest have answered, as far as they do, or were known from the first.

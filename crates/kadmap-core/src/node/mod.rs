@@ -23,6 +23,7 @@ mod repair;
 mod replicas;
 mod requests;
 mod scan;
+mod second_look;
 mod serve;
 mod signal;
 mod tell;

@@ -5,6 +5,7 @@ use super::env::Env;
 use super::finder::Finder;
 use super::replicas::{Replica, Replicas, State};
 use super::requests::Owner;
+use super::second_look::SecondLook;
 use super::signal::{Signal, SignalKind};
 use crate::operation::{ItemsOutcome, OperationId, ReadError, ReadOptions};
 use crate::record::{Item, ItemRange, Record, Stamp};
@@ -24,6 +25,7 @@ pub(super) struct PageRead<A: Address> {
     consistency: Consistency,
     finder: Option<Finder<A>>,
     replicas: Option<Replicas<PageSummary, A>>,
+    second_look: SecondLook<A>,
     /// The pages received so far, no two alike.
     pages: Vec<(PageSummary, Page)>,
     /// A replica whose page is on its way.
@@ -54,6 +56,7 @@ impl<A: Address> PageRead<A> {
             consistency,
             finder,
             replicas,
+            second_look: SecondLook::default(),
             pages,
             fetching,
             own_had_no_say,
@@ -88,6 +91,7 @@ impl<A: Address> PageRead<A> {
                 return None;
             }
             self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.candidates()));
+            self.second_look = SecondLook::after(finder);
             self.finder = None;
         }
         if let Some(replicas) = &mut self.replicas {
@@ -95,11 +99,25 @@ impl<A: Address> PageRead<A> {
             replicas.hear_stand_ins(env, now, self.consistency);
             replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
         }
-        while let Some((to, want)) = self.next_to_ask(env) {
-            self.ask(env, now, to, want);
+        self.ask_all_needed(env, now);
+        if self.looks_again(env, now) {
+            self.ask_all_needed(env, now);
         }
         let result = self.result(env)?;
         Some(result.map(|need| self.outcome(env, now, need)))
+    }
+
+    fn ask_all_needed<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        while let Some((to, want)) = self.next_to_ask(env) {
+            self.ask(env, now, to, want);
+        }
+    }
+
+    /// Begins the second look if nothing was found by the first and it may have missed who holds the record.
+    fn looks_again<S>(&mut self, env: &Env<S, A>, now: Now) -> bool {
+        let found_nothing = !self.has_found() && matches!(self.result(env), Some(Ok(_)));
+        let Some(replicas) = self.replicas.as_mut().filter(|_| found_nothing) else { return false };
+        self.second_look.begin(env, now, &self.record_id.key, replicas)
     }
 
     /// What is to be told when the read's time is over.
@@ -202,7 +220,7 @@ impl<A: Address> PageRead<A> {
                 self.fetching = Some(to.id);
             }
             let items = Items { want, ..Items::new(&self.record_id, &self.range, self.with_base) };
-            let request = env.request(now, to, Request::Items(items), Owner::Operation(self.id));
+            let request = self.second_look.request(env, now, to, Request::Items(items), self.id);
             State::Waiting { request, slow: false }
         };
         if let Some(slot) = self.replicas.as_mut().and_then(|replicas| replicas.state_mut(&to.id)) {

@@ -28,6 +28,9 @@ const GOODBYE_ECHO: Duration = Duration::from_secs(2);
 /// How long a node that was not counted and is heard again counts as back of late. What was written past it meanwhile has
 /// come to it by then: those who stood in for it look twice for whom it belongs to, three seconds apart.
 const BACK_LATELY: Duration = Duration::from_secs(15);
+/// How long after it fell silent a node is still asked whether it holds what nobody else does: the longer it is silent the
+/// less likely it stands still and the more likely it is gone, and others hold what it held.
+const STANDSTILL_MAX: Duration = Duration::from_secs(10);
 /// Requests left unanswered in a row from which it means something that a node is back.
 const RETURN_SILENCES_MIN: u32 = 2;
 /// Weight of one request in the share of lost ones: 1/64, so that some hundred requests tell.
@@ -53,6 +56,14 @@ struct Trouble {
     silences: u32,
     /// When it last failed to answer at all, or left.
     since: Tick,
+    /// When it first failed to answer at all since it was last heard.
+    first_silence: Tick,
+}
+
+impl Trouble {
+    fn may_stand_still(&self, now: Instant) -> bool {
+        self.silences > 0 && self.first_silence.age(now) < STANDSTILL_MAX
+    }
 }
 
 /// How a node that said something stands.
@@ -176,6 +187,9 @@ impl Peers {
         let trouble = self.trouble_mut(id);
         trouble.suspect = true;
         trouble.unresponsive = true;
+        if trouble.silences == 0 {
+            trouble.first_silence = Tick::at(now);
+        }
         trouble.silences = trouble.silences.saturating_add(1);
         trouble.since = Tick::at(now);
     }
@@ -209,6 +223,16 @@ impl Peers {
     pub(super) fn was_silent_within(&self, now: Instant, id: &NodeId, window: Duration) -> bool {
         let trouble = self.trouble(id);
         trouble.silences > 0 && trouble.since.age(now) < window
+    }
+
+    /// Whether it is silent for no longer than it may stand still on a busy machine.
+    pub(super) fn may_stand_still(&self, now: Instant, id: &NodeId) -> bool {
+        self.trouble(id).may_stand_still(now)
+    }
+
+    /// Whether this is so of anybody. Cost: one look at each node with trouble.
+    pub(super) fn may_any_stand_still(&self, now: Instant) -> bool {
+        self.troubles.values().any(|trouble| trouble.may_stand_still(now))
     }
 
     /// Whether it left all attempts of a request unanswered so lately that asking again is no use: for longer with every

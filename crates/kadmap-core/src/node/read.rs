@@ -6,6 +6,7 @@ use super::finder::Finder;
 use super::gleaned::Gleaned;
 use super::replicas::{Replica, Replicas, State};
 use super::requests::Owner;
+use super::second_look::SecondLook;
 use super::signal::{Signal, SignalKind};
 use crate::operation::{OperationId, ReadError, ReadOptions, ReadOutcome};
 use crate::record::{Record, Stamp, Version};
@@ -33,6 +34,7 @@ pub(super) struct Read<A: Address> {
     replicas: Option<Replicas<Told, A>>,
     /// What was told on the way to the replicas.
     gleaned: Option<Gleaned>,
+    second_look: SecondLook<A>,
     /// Answers needed at least, however few replicas were heard of: not all of them were looked for.
     least: usize,
     /// All records received so far.
@@ -67,6 +69,7 @@ impl<A: Address> Read<A> {
             finder: Some(finder),
             replicas: None,
             gleaned: None,
+            second_look: SecondLook::default(),
             least: 1,
             merged: Record::default(),
             merged_version: Version::ABSENT,
@@ -107,8 +110,9 @@ impl<A: Address> Read<A> {
         replicas.hear_stand_ins(env, now, self.consistency);
         replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
         self.hear_gleaned(env, now);
-        while let Some((to, want)) = self.next_to_ask(env) {
-            self.ask(env, now, to, want);
+        self.ask_all_needed(env, now);
+        if self.looks_again(env, now) {
+            self.ask_all_needed(env, now);
         }
         self.pace(env);
         let mut result = self.result(env)?.map(|need| self.outcome(need));
@@ -118,6 +122,19 @@ impl<A: Address> Read<A> {
             env.observe(now, outcome.record.as_ref().map_or(Stamp::MIN, Record::newest));
         }
         Some(result)
+    }
+
+    fn ask_all_needed<S: RecordStore>(&mut self, env: &mut Env<S, A>, now: Now) {
+        while let Some((to, want)) = self.next_to_ask(env) {
+            self.ask(env, now, to, want);
+        }
+    }
+
+    /// Begins the second look if nothing was found by the first and it may have missed who holds the record.
+    fn looks_again<S>(&mut self, env: &Env<S, A>, now: Now) -> bool {
+        let found_nothing = !self.has_found() && matches!(self.result(env), Some(Ok(_)));
+        let Some(replicas) = self.replicas.as_mut().filter(|_| found_nothing) else { return false };
+        self.second_look.begin(env, now, &self.record_id.key, replicas)
     }
 
     /// Looks for the replicas, until they are found or the closest have told enough on the way.
@@ -139,6 +156,7 @@ impl<A: Address> Read<A> {
         }
         if finder.is_done() {
             self.replicas = Some(Replicas::new(env, &self.record_id.key, finder.candidates()));
+            self.second_look = SecondLook::after(&finder);
             self.gleaned = finder.into_gleaned();
         } else {
             self.finder = Some(finder);
@@ -299,7 +317,7 @@ impl<A: Address> Read<A> {
                 self.fetching = Some(to.id);
             }
             let get = Get { key: self.record_id.key, name: self.record_id.name.clone(), want };
-            let request = env.request(now, to, Request::Get(get), Owner::Operation(self.id));
+            let request = self.second_look.request(env, now, to, Request::Get(get), self.id);
             State::Waiting { request, slow: false }
         };
         if let Some(slot) = self.replicas.as_mut().and_then(|replicas| replicas.state_mut(&to.id)) {

@@ -192,6 +192,39 @@ impl<T, A: Address> Replicas<T, A> {
         }
     }
 
+    /// Has those asked once more that belong to the closest but were given up and `may_answer`, those among `silent` included,
+    /// if they are so many that a write may have been acknowledged by them alone. Tells whether they are.
+    pub(super) fn doubt_silence(
+        &mut self,
+        key: &Key,
+        silent: &[Contact<A>],
+        may_answer: impl Fn(&NodeId) -> bool,
+    ) -> bool {
+        for contact in silent {
+            self.add_given_up(key, *contact);
+        }
+        let near = self.list.len().min(self.replication);
+        let may_hold = |replica: &Replica<T, A>| replica.is_given_up() && may_answer(&replica.contact.id);
+        let doubted = self.list[..near].iter().filter(|replica| may_hold(replica)).count();
+        let is_doubted = doubted >= Consistency::Quorum.writes_needed(near);
+        if is_doubted {
+            // They are not to be hurried by what others took.
+            self.paced = true;
+            let again = self.list[..near].iter_mut().filter(|replica| may_hold(replica));
+            again.for_each(|replica| replica.state = State::Idle);
+        }
+        is_doubted
+    }
+
+    fn add_given_up(&mut self, key: &Key, contact: Contact<A>) {
+        let distance = contact.id.distance(key);
+        let place = self.list.partition_point(|replica| replica.contact.id.distance(key) < distance);
+        if self.list.get(place).is_none_or(|replica| replica.contact.id != contact.id) {
+            let given_up = Replica { contact, state: State::Silent, unresponsive: true, back_lately: false };
+            self.list.insert(place, given_up);
+        }
+    }
+
     /// Takes note that a node let a request be lost.
     pub(super) fn set_unresponsive(&mut self, id: &NodeId) {
         if let Some(replica) = self.list.iter_mut().find(|replica| replica.contact.id == *id) {

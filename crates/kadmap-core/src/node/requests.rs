@@ -51,6 +51,8 @@ pub(super) struct InFlight<A> {
     repeats: Vec<Instant>,
     /// Whether its owner was told that it is slow.
     pub(super) slow: bool,
+    /// What its first attempt is waited for at least.
+    pub(super) wait_min: Duration,
     /// When this attempt counts as lost.
     pub(super) deadline: Instant,
     /// When the timer fires next: slow or lost.
@@ -142,6 +144,7 @@ impl<A: Address> Requests<A> {
             sent: now,
             repeats: Vec::new(),
             slow: false,
+            wait_min: Duration::ZERO,
             deadline,
             timer,
         };
@@ -206,6 +209,13 @@ impl<A: Address> Requests<A> {
         if timer < request.timer {
             self.set_timer(id, timer);
         }
+    }
+
+    /// Waits for the first attempt at least this long, and for the others accordingly longer.
+    pub(super) fn wait_at_least(&mut self, id: RequestId, wait_min: Duration) {
+        let Some(request) = self.in_flight.get_mut(&id) else { return };
+        request.wait_min = wait_min;
+        request.deadline = request.deadline.max(request.sent + wait_min);
     }
 
     /// Grants a request other waits from now on, because its answer is known to be on its way; tells whose it is, unless it
