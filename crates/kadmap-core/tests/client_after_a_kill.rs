@@ -8,8 +8,8 @@ mod support;
 use std::time::Duration;
 
 use kadmap_core::testing::Network;
-use kadmap_core::{Config, Consistency, Role};
-use support::{by_distance, put, swarm, value};
+use kadmap_core::{Config, Consistency, ReadOptions, Role};
+use support::{by_distance, put, record, swarm, value};
 
 /// Nodes, of which half die: fewer than the replicas of a record, so that a lookup never finds as many as it wants.
 const NODES: usize = 12;
@@ -126,6 +126,29 @@ fn a_client_that_doubted_some_reads_what_it_wrote_when_it_counts_them_again() {
             let found = value(&mut network, client, "key");
             assert_eq!(found, Some(written), "seed {seed}, turn {turn}");
             network.run_for(Duration::from_millis(500));
+        }
+    }
+}
+
+/// Found by a test of `standstill`: of twelve nodes thirteen had to answer, as all of them were back lately.
+#[test]
+fn a_client_that_could_not_reach_anybody_reads_when_all_are_back() {
+    for seed in 0..10 {
+        let config = Config { replication: 5, ..Config::default() };
+        let mut network = swarm(seed, NODES, &config);
+        let client = network.spawn(Config { role: Role::Client, ..config }, &[0]);
+        network.settle();
+        put(&mut network, client, "key", "\"x\"");
+        let all: Vec<_> = (0..NODES).collect();
+        network.cut(&[client], &all);
+        let options = ReadOptions::default();
+        let operation = network.with(client, |node, now| node.read(now, record("key"), options));
+        network.run_for(Duration::from_millis(400));
+        network.heal();
+        network.outcome(client, operation);
+        for turn in 0..20 {
+            network.run_for(Duration::from_secs(1));
+            assert!(value(&mut network, client, "key").is_some(), "seed {seed}, turn {turn}");
         }
     }
 }

@@ -86,6 +86,28 @@ fn items_are_found_whose_holders_all_stand_still_for_a_moment() {
     }
 }
 
+/// As where many reads begin at once on a busy machine: those asked first are all late, those asked in their place are not, and
+/// by then whoever was late has been heard again.
+#[test]
+fn a_value_is_found_whose_holders_all_answer_too_late() {
+    for (seed, role) in (0..10).zip([Role::Client, Role::Member].into_iter().cycle()) {
+        let mut scene = Scene::new(seed, role);
+        let set_delay = |scene: &mut Scene, ms| {
+            scene.network.link.delay_min = Duration::from_millis(ms);
+            scene.network.link.delay_max = Duration::from_millis(ms);
+        };
+        set_delay(&mut scene, 200);
+        let options = ReadOptions::default();
+        let operation =
+            scene.network.with(scene.reader, |node, now| node.read(now, record("value"), options));
+        scene.network.run_for(Duration::from_millis(290));
+        set_delay(&mut scene, 60);
+        let Event::Read { result, .. } = scene.network.outcome(scene.reader, operation) else { panic!() };
+        let found = result.as_ref().is_ok_and(|outcome| outcome.record.is_some());
+        assert!(found, "seed {seed}, {role:?}: {result:?}");
+    }
+}
+
 #[test]
 fn nobody_waits_long_for_holders_that_are_dead() {
     for seed in 0..10 {

@@ -28,8 +28,8 @@ const GOODBYE_ECHO: Duration = Duration::from_secs(2);
 /// How long a node that was not counted and is heard again counts as back of late. What was written past it meanwhile has
 /// come to it by then: those who stood in for it look twice for whom it belongs to, three seconds apart.
 const BACK_LATELY: Duration = Duration::from_secs(15);
-/// How long after it fell silent a node is still asked whether it holds what nobody else does: the longer it is silent the
-/// less likely it stands still and the more likely it is gone, and others hold what it held.
+/// How long after it fell silent a node still counts as one that may stand still: the longer it is silent the more likely it is
+/// gone, and others hold what it held.
 const STANDSTILL_MAX: Duration = Duration::from_secs(10);
 /// Requests left unanswered in a row from which it means something that a node is back.
 const RETURN_SILENCES_MIN: u32 = 2;
@@ -58,12 +58,6 @@ struct Trouble {
     since: Tick,
     /// When it first failed to answer at all since it was last heard.
     first_silence: Tick,
-}
-
-impl Trouble {
-    fn may_stand_still(&self, now: Instant) -> bool {
-        self.silences > 0 && self.first_silence.age(now) < STANDSTILL_MAX
-    }
 }
 
 /// How a node that said something stands.
@@ -225,14 +219,10 @@ impl Peers {
         trouble.silences > 0 && trouble.since.age(now) < window
     }
 
-    /// Whether it is silent for no longer than it may stand still on a busy machine.
-    pub(super) fn may_stand_still(&self, now: Instant, id: &NodeId) -> bool {
-        self.trouble(id).may_stand_still(now)
-    }
-
-    /// Whether this is so of anybody. Cost: one look at each node with trouble.
-    pub(super) fn may_any_stand_still(&self, now: Instant) -> bool {
-        self.troubles.values().any(|trouble| trouble.may_stand_still(now))
+    /// Whether it has been silent for longer than nodes stand still on a busy machine, or has left.
+    pub(super) fn is_gone(&self, now: Instant, id: &NodeId) -> bool {
+        let trouble = self.trouble(id);
+        trouble.left || trouble.silences > 0 && trouble.first_silence.age(now) >= STANDSTILL_MAX
     }
 
     /// Whether it left all attempts of a request unanswered so lately that asking again is no use: for longer with every

@@ -123,8 +123,9 @@ impl<T, A: Address> Replicas<T, A> {
     /// How many of the responsible nodes have to answer, where `needed` tells it of a number of nodes: as many may stay
     /// silent as if none had come back.
     pub(super) fn needed(&self, needed: impl Fn(usize) -> usize) -> usize {
+        let all = self.responsible();
         let back = self.responsible_iter().filter(|replica| replica.back_lately).count();
-        needed(self.responsible() - back) + back
+        (needed(all - back) + back).min(all.max(1))
     }
 
     /// Takes the first answer's round trip as the measure for the others: what is known of each from a busier time

@@ -53,11 +53,12 @@ impl<A: Address> SecondLook<A> {
         key: &Key,
         replicas: &mut Replicas<T, A>,
     ) -> bool {
-        if self.has_begun || !env.peers.may_any_stand_still(now.instant) {
+        if self.has_begun {
             return false;
         }
+        // One that was heard since is there all the more: where many are asked at once, all of the first are late.
+        let may_answer = |id: &_| !env.peers.is_gone(now.instant, id);
         self.silent.extend(env.table.unresponsive());
-        let may_answer = |id: &_| env.peers.may_stand_still(now.instant, id);
         self.silent.retain(|contact| may_answer(&contact.id));
         self.has_begun = replicas.doubt_silence(key, &self.silent, may_answer);
         self.has_begun
