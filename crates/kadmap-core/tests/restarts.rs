@@ -89,6 +89,16 @@ fn restarting_nodes_hard_on_each_other_sends_next_to_nothing_either() {
     }
 }
 
+/// Found by `kadmap-chaos restarts`: who left took those that were just back for newcomers, and others for holders of what was
+/// theirs, whom it brought that.
+#[test]
+fn restarting_nodes_before_others_have_looked_after_the_last_one_sends_little() {
+    for seed in 31..41 {
+        let percent = percent_of_restarts(seed, 8, Duration::from_millis(20), Duration::ZERO);
+        assert!(percent.0 <= PERCENT_MAX, "seed {seed}: {percent:?} of what is stored");
+    }
+}
+
 #[test]
 fn who_leaves_waits_for_one_that_is_just_back_to_tell_what_it_lacks() {
     // The returned one counts as a partner as soon as it was looked after.
@@ -169,7 +179,7 @@ fn who_leaves_briefly_leaves_what_it_alone_has_and_is_replaced_if_it_does_not_re
 
 #[test]
 fn when_too_many_leave_briefly_the_next_ones_leave_for_good() {
-    // Of five replicas a quorum of three is read: two may lack what they should hold, not three.
+    // Of five replicas a quorum of three is read: two of the same record may lack what they should hold, not three.
     let config = Config { replication: 5, ..Config::default() };
     let mut network = filled(33, 16, 200, &config);
     let mut handed_over = Vec::new();
@@ -177,7 +187,7 @@ fn when_too_many_leave_briefly_the_next_ones_leave_for_good() {
         handed_over.push(leave_briefly(&mut network, node));
     }
     assert_eq!(handed_over[..2], [0, 0]);
-    assert!(handed_over[2] > 0 && handed_over[3] > 0, "{handed_over:?}");
+    assert!(handed_over[2..].iter().any(|copies| *copies > 0), "{handed_over:?}");
     let rest: Vec<_> = (4..16).collect();
     for number in 0..200 {
         let name = format!("key {number}");

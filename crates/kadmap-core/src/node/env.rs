@@ -41,6 +41,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Attempts over which this is spread.
 const PATIENT_ATTEMPTS_MAX: u32 = 8;
 
+/// A contact that has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival<A> {
+    pub(super) contact: Contact<A>,
+    /// Whether it is back before anybody took its place: it holds what it held.
+    pub(super) keeps_place: bool,
+}
+
 /// What waits for the store to flush.
 #[derive(Debug)]
 pub(super) enum AfterFlush<A> {
@@ -94,7 +102,7 @@ pub(super) struct Env<S, A: Address> {
     /// How far it has come in leaving.
     pub(super) leaving: Leaving,
     /// Contacts that are new or back, and have not been handed their records.
-    pub(super) arrived: Vec<Contact<A>>,
+    pub(super) arrived: Vec<Arrival<A>>,
     /// Contacts that fell silent or left, whose records lack a replica, and since when.
     pub(super) departed: Vec<(NodeId, Instant)>,
     /// Large answers that were announced and go out one a turn, so that the announcements overtake them.
@@ -320,11 +328,13 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         let admission = self.table.verified(now.instant, contact);
         let is_new = matches!(admission, Admission::Added { .. });
         if !self.is_newcomer && (is_new || heard == Heard::Back) {
-            self.departed.retain(|(id, _)| *id != contact.id);
-            self.arrived.retain(|known| known.id != contact.id);
+            let keeps_place = self.departed.extract_if(.., |(id, _)| *id == contact.id).count() > 0;
+            let mut known = self.arrived.extract_if(.., |known| known.contact.id == contact.id);
+            let keeps_place = keeps_place || known.next().is_some_and(|known| known.keeps_place);
+            drop(known);
             // Who holds nothing has nothing to hand over.
             if self.store.usage().records > 0 {
-                self.arrived.push(contact);
+                self.arrived.push(Arrival { contact, keeps_place });
             }
         }
         if is_new {

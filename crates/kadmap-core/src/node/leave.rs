@@ -12,11 +12,12 @@
 use std::time::Duration;
 
 use super::Node;
+use super::repair::Repair;
 use super::requests::Owner;
 use crate::operation::Event;
 use crate::store::RecordStore;
 use crate::wire::{Empty, Request};
-use crate::{Address, Consistency, Instant, Now};
+use crate::{Address, Instant, Now};
 
 /// How long answers are waited for before the goodbyes, and then those to the goodbyes.
 const ANSWERS_WAIT: Duration = Duration::from_millis(500);
@@ -103,16 +104,11 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     /// Starts to leave for so short a time that nobody need take this node's place: it will be back with its store
     /// within seconds, as when a program is upgraded. [`Event::Left`] tells when it is done.
     ///
-    /// It leaves as if for good where so many others have gone lately, and were not replaced yet, that a quorum could
-    /// consist of nodes that have moved up and hold nothing.
+    /// It leaves as if for good where so many that hold the same have gone lately, and were not replaced yet, that a quorum
+    /// could consist of nodes that have moved up and hold nothing.
     pub fn leave_briefly(&mut self, now: Now) {
-        let others = self.env.config.replication.min(self.env.table.len());
-        let away = self.env.departed.len() + 1;
-        if away < Consistency::Quorum.reads_needed(others) {
-            self.begin_leaving(now, true);
-        } else {
-            self.leave(now);
-        }
+        let is_brief = !Repair::is_missed(&self.env);
+        self.begin_leaving(now, is_brief);
     }
 
     fn begin_leaving(&mut self, now: Now, is_brief: bool) {

@@ -630,7 +630,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
     fn fell_silent(&mut self, now: Now, id: NodeId) {
         self.env.peers.silent(now.instant, &id);
         self.repair.fell_silent(&mut self.env, now, &id);
-        self.env.arrived.retain(|contact| contact.id != id);
+        self.env.arrived.retain(|arrival| arrival.contact.id != id);
         // Who leaves brings what it holds to the last one, should that have stood still for a moment only.
         if self.env.leaving != Leaving::No && self.env.table.len() == 1 {
             return;

@@ -67,6 +67,12 @@ impl<A: Address> Repair<A> {
         self.bring(env, now, now.instant);
     }
 
+    /// Whether so many of those who hold with this node what it holds have gone that it cannot go as well without bringing
+    /// its own to others.
+    pub(in super::super) fn is_missed<S: RecordStore>(env: &Env<S, A>) -> bool {
+        Neighbours::of_change(env, &[], &[], false).may_read_past()
+    }
+
     /// Whether everything has been brought, or nobody is there to take it, or there is no more time; begins another pass
     /// where some of it was not taken, or was written since the last one began, or may have been overlooked by it.
     pub(in super::super) fn has_handed_over<S: RecordStore>(
@@ -132,7 +138,10 @@ impl<A: Address> Repair<A> {
         (farewell.held, farewell.delivered) = (held_by(env), env.outbox.delivered);
         farewell.departed.extend(departed_for(env, now.instant, Duration::ZERO));
         let tasks = if farewell.is_brief {
-            let neighbours = Neighbours::of_change(env, &env.arrived, &farewell.departed, false);
+            // Who is back has kept its place; or others would seem to hold what is its own, and be brought that.
+            let newcomers = env.arrived.iter().filter(|arrival| !arrival.keeps_place);
+            let newcomers: Vec<_> = newcomers.map(|arrival| arrival.contact).collect();
+            let neighbours = Neighbours::of_change(env, &newcomers, &farewell.departed, false);
             neighbours.partners(env, PARTNERS_PER_RANGE)
         } else {
             Neighbours::of_leaving(env).handovers(env)

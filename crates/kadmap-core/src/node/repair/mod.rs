@@ -306,6 +306,7 @@ impl<A: Address> Repair<A> {
                 self.departures_at =
                     Some(now.instant + env.jitter((least, most.saturating_sub(least).max(least))));
             }
+            let arrived: Vec<_> = arrived.into_iter().map(|arrival| arrival.contact).collect();
             let neighbours = Neighbours::of_change(env, &arrived, &departed, false);
             let reach = if departed.is_empty() { Reach::Shared } else { Reach::All };
             self.add(neighbours.handovers(env), now.instant, reach);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_core::Rng;
 
 use crate::ranges::{Leaf, Member, Prefix, Region, joined, regions};
-use crate::{Address, Contact, NodeId};
+use crate::{Address, Consistency, Contact, NodeId};
 
 use super::super::env::Env;
 
@@ -82,9 +82,21 @@ impl<A: Address> Neighbours<A> {
     /// What this node has to bring to others because it leaves: all that it holds, what belongs to others included, for
     /// somebody may have handed it over and be gone.
     pub(super) fn of_leaving<S>(env: &mut Env<S, A>) -> Self {
-        let mut change = Self::of_change(env, &env.arrived, &[], true);
+        let arrived: Vec<_> = env.arrived.iter().map(|arrival| arrival.contact).collect();
+        let mut change = Self::of_change(env, &arrived, &[], true);
         change.add_strays(env, usize::MAX);
         change
+    }
+
+    /// Whether so many holders of something that is held here have gone and were not replaced, or would have if this node
+    /// went as well, that a read could ask none but those who stand in for them and hold nothing.
+    pub(super) fn may_read_past(&self) -> bool {
+        let away = |region: &Region| {
+            region.now.iter().filter(|holder| **holder == OWN || self.contacts[**holder].is_none()).count()
+        };
+        let may_read_past =
+            |region: &Region| away(region) >= Consistency::Quorum.reads_needed(region.now.len());
+        self.regions.iter().filter(|region| region.now.contains(&OWN)).any(may_read_past)
     }
 
     /// Adds the regions of others in which this node holds anything, as far as they come to so many records.
@@ -192,6 +204,11 @@ impl<A: Address> Neighbours<A> {
         (self.contacts.iter().flatten().copied().collect(), self.regions.iter().map(others).collect())
     }
 
+    fn has_just_come<S>(&self, env: &Env<S, A>, holder: usize) -> bool {
+        let id = self.contacts[holder].map(|contact| contact.id);
+        env.arrived.iter().any(|arrival| Some(arrival.contact.id) == id)
+    }
+
     /// The ranges of one round and with whom to compare them: few partners, every range with so many of them.
     pub(super) fn partners<S>(
         &self,
@@ -202,8 +219,12 @@ impl<A: Address> Neighbours<A> {
         for region in &self.regions {
             let others: Vec<_> = stayed(region).filter(|&holder| holder != OWN).collect();
             let already = others.iter().filter(|holder| chosen.contains(holder)).count();
-            let mut left: Vec<_> = others.into_iter().filter(|holder| !chosen.contains(holder)).collect();
+            let left = others.into_iter().filter(|holder| !chosen.contains(holder));
+            // Who has come a moment ago may not be able to tell yet what it has.
+            let (mut settled, mut fresh): (Vec<_>, Vec<_>) =
+                left.partition(|holder| !self.has_just_come(env, *holder));
             for _ in already..per_range {
+                let left = if settled.is_empty() { &mut fresh } else { &mut settled };
                 let Some(drawn) = (env.rng.next_u64() as usize).checked_rem(left.len()) else { break };
                 chosen.insert(left.swap_remove(drawn));
             }
