@@ -61,6 +61,10 @@ impl<A: Address> Repair<A> {
         };
         self.farewell = Some(Box::new(farewell));
         (self.arrivals_at, self.departures_at, self.round_at) = (None, None, None);
+        if is_brief {
+            // It will be back before what waits for others would have been looked after.
+            self.tasks.clear();
+        }
         // What it has not learnt by now it need not learn.
         (self.sync, env.awaited) = (None, None);
         env.misplaced.hurry(now.instant);

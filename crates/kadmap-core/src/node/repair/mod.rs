@@ -365,6 +365,7 @@ impl<A: Address> Repair<A> {
             let Some(mut task) = self.tasks.remove(&contact) else { return };
             if env.peers.has_left(now.instant, &contact.id) {
                 self.was_not_taken(env, now, contact, true);
+                self.go_on_without(env, now, &contact.id);
                 continue;
             }
             if task.ranges.len() > RANGES_PER_SESSION_MAX {
