@@ -271,6 +271,11 @@ impl Peers {
         trouble.left && trouble.since.age(now) < GOODBYE_ECHO
     }
 
+    /// Whether a node said goodbye and has not been heard since.
+    pub(super) fn said_goodbye(&self, id: &NodeId) -> bool {
+        self.trouble(id).left
+    }
+
     /// Forgets the nodes that are no contacts of the table, trouble of the last minute excepted, and gives their memory
     /// back; costs one step for each contact.
     pub(super) fn forget_strangers<A: Address>(&mut self, now: Instant, table: &mut RoutingTable<A>) {

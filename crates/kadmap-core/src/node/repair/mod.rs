@@ -268,7 +268,7 @@ impl<A: Address> Repair<A> {
     /// Begins to learn what belongs to this node, which has just come to know the swarm.
     fn start_sync<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         let needed = read_quorum(env);
-        let (contacts, shares) = Neighbours::of_all(env, |_| true).shares();
+        let (contacts, shares) = Neighbours::of_all(env).shares();
         self.sync = Some(Sync::new(now.instant, contacts, shares, needed));
         self.go_on_syncing(env, now);
     }

@@ -27,6 +27,8 @@ pub(super) type Held = (Prefix, Vec<u16>);
 pub(super) struct Neighbours<A> {
     /// By the members' positions; `None` where nobody can be asked: this node, and nodes that departed.
     contacts: Vec<Option<Contact<A>>>,
+    /// Those of a round that said goodbye and may be back in a moment, with all they have: the last of the members.
+    leavers: Vec<NodeId>,
     regions: Vec<Region>,
     /// For regions of others, by their positions: where in them this node holds anything.
     strays: BTreeMap<usize, Vec<Prefix>>,
@@ -63,18 +65,16 @@ impl<A: Address> Neighbours<A> {
         let tree = env.store.tree();
         let holds = |range: &Prefix| tree.sum(range).records > 0;
         let regions = regions(&members, env.config.replication, Some(OWN), holds);
-        Self { contacts, regions, strays: BTreeMap::new(), leaving }
+        Self { contacts, leavers: Vec::new(), regions, strays: BTreeMap::new(), leaving }
     }
 
-    /// What is held together with whom as things are; nothing where nobody would have anything to compare.
-    pub(super) fn of_now<S>(env: &Env<S, A>) -> Self {
-        let is_empty = env.store.tree().sum(&Prefix::ALL).records == 0;
-        Self::of_all(env, |_| !is_empty)
-    }
-
-    /// As [`of_now`](Self::of_now), and besides what is held here and belongs to others.
+    /// What is held together with whom as things are, nothing where nobody would have anything to compare; and what is held
+    /// here and belongs to others. Who said goodbye a moment ago keeps its place.
     pub(super) fn of_round<S>(env: &mut Env<S, A>) -> Self {
-        let mut now = Self::of_now(env);
+        let departed = env.departed.iter().map(|(id, _)| *id);
+        let leavers = departed.filter(|id| env.peers.said_goodbye(id)).collect();
+        let is_empty = env.store.tree().sum(&Prefix::ALL).records == 0;
+        let mut now = Self::of_members(env, leavers, |_| !is_empty);
         now.add_strays(env, STRAYS_PER_ROUND_MAX);
         now
     }
@@ -141,18 +141,25 @@ impl<A: Address> Neighbours<A> {
     }
 
     /// What belongs to this node and others, whether it has it or not.
-    pub(super) fn of_all<S>(env: &Env<S, A>, wanted: impl Fn(&Prefix) -> bool) -> Self {
+    pub(super) fn of_all<S>(env: &Env<S, A>) -> Self {
+        Self::of_members(env, Vec::new(), |_| true)
+    }
+
+    fn of_members<S>(env: &Env<S, A>, leavers: Vec<NodeId>, wanted: impl Fn(&Prefix) -> bool) -> Self {
         let mut contacts = vec![None];
         contacts.extend(env.table.iter().map(Some));
-        let mut all = Self { contacts, regions: Vec::new(), strays: BTreeMap::new(), leaving: false };
+        contacts.extend(leavers.iter().map(|_| None));
+        let mut all =
+            Self { contacts, leavers, regions: Vec::new(), strays: BTreeMap::new(), leaving: false };
         all.regions = regions(&all.members(env), env.config.replication, Some(OWN), wanted);
         all
     }
 
-    /// This node and its contacts, all of whom count.
+    /// This node, its contacts, and those whose places are kept; all of them count.
     fn members<S>(&self, env: &Env<S, A>) -> Vec<Member> {
         let own = std::iter::once(env.own);
-        let ids = own.chain(self.contacts.iter().flatten().map(|contact| contact.id));
+        let contacts = self.contacts.iter().flatten().map(|contact| contact.id);
+        let ids = own.chain(contacts).chain(self.leavers.iter().copied());
         ids.map(|id| Member::new(&id.key(), true, true)).collect()
     }
 
