@@ -31,8 +31,14 @@ const IN_FLIGHT: usize = 8;
 const SLOPE_SPAN_MIN: Duration = Duration::from_secs(20 * 60);
 /// The part of the span, at its beginning, that is not looked at: caches, tables and pools fill in it.
 const WARM_UP: f64 = 1.0 / 3.0;
-/// What a node that is never restarted may gain in a minute, by the fit: 64 KiB, beside the items that the load adds.
-const SLOPE_BYTES_PER_MINUTE_MAX: f64 = 64.0 * 1024.0;
+/// What a node that is never restarted may gain in a minute beyond doubt: 32 KiB, the items included that the load adds.
+const SLOPE_BYTES_PER_MINUTE_MAX: f64 = 32.0 * 1024.0;
+/// Standard errors of the slope that are in doubt. Copies that wipes cause move memory by 5 MB within minutes, which makes
+/// an error of 30 KB a minute in an hour; a leak of 100 KB is found in it, a smaller one in a longer span.
+const DOUBT: f64 = 2.0;
+/// Parts of the span whose means are fitted: what moves memory lasts for minutes, so single samples do not err by chance
+/// each for itself, and an error computed from them would be too small.
+const PARTS: usize = 8;
 /// File descriptors that it may have more at one time than at another.
 const FILES_SPREAD_MAX: f64 = 4.0;
 
@@ -162,7 +168,7 @@ fn judge_samples(stage: &mut Stage, samples: &[Sample]) {
     };
     let warm_up = stage.plan.span.as_secs_f64() / 60.0 * WARM_UP;
     let warm: Vec<_> = samples.iter().filter(|sample| sample.minutes >= warm_up).collect();
-    let slope = slope(&warm.iter().map(|one| (one.minutes, one.resident_bytes)).collect::<Vec<_>>());
+    let fit = Fit::of(&warm.iter().map(|one| (one.minutes, one.resident_bytes)).collect::<Vec<_>>());
     let files = warm.iter().map(|sample| sample.open_files);
     let spread = files.clone().fold(0.0, f64::max) - files.fold(f64::INFINITY, f64::min);
     stage.figure("resident_mib_at_first", first.resident_bytes / 1024.0 / 1024.0);
@@ -171,33 +177,75 @@ fn judge_samples(stage: &mut Stage, samples: &[Sample]) {
     }
     stage.figure("resident_mib_at_last", last.resident_bytes / 1024.0 / 1024.0);
     stage.figure("open_files_at_last", last.open_files);
-    if stage.plan.span < SLOPE_SPAN_MIN {
-        stage.figure("resident_bytes_gained_per_minute", slope);
-    } else {
-        stage.at_most("resident bytes gained per minute", slope, SLOPE_BYTES_PER_MINUTE_MAX);
+    stage.figure("resident_bytes_gained_per_minute", fit.slope);
+    stage.figure("its_standard_error", fit.error);
+    if stage.plan.span >= SLOPE_SPAN_MIN {
+        let certain = fit.slope - DOUBT * fit.error;
+        stage.at_most("resident bytes gained per minute, at least", certain, SLOPE_BYTES_PER_MINUTE_MAX);
     }
     stage.at_most("spread of open files", spread.max(0.0), FILES_SPREAD_MAX);
 }
 
-/// The slope of the straight line that fits best, by least squares; 0 for less than two points.
-fn slope(points: &[(f64, f64)]) -> f64 {
-    let count = points.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
-    let (mean_x, mean_y) = (mean(|point| point.0), mean(|point| point.1));
-    let above: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
-    let below: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
-    if below > 0.0 { above / below } else { 0.0 }
+/// The straight line that fits best, by least squares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Fit {
+    slope: f64,
+    /// The standard error of the slope.
+    error: f64,
+}
+
+impl Fit {
+    /// Of the means of `PARTS` stretches of these points, which are in order; 0 where there are too few.
+    fn of(points: &[(f64, f64)]) -> Self {
+        let parts = points.chunks(points.len().div_ceil(PARTS).max(1)).map(mean).collect::<Vec<_>>();
+        let middle = mean(&parts);
+        let spread: f64 = parts.iter().map(|part| (part.0 - middle.0).powi(2)).sum();
+        if parts.len() < 3 || spread <= 0.0 {
+            return Self { slope: 0.0, error: 0.0 };
+        }
+        let slope = parts.iter().map(|part| (part.0 - middle.0) * (part.1 - middle.1)).sum::<f64>() / spread;
+        let off = |part: &(f64, f64)| (part.1 - middle.1 - slope * (part.0 - middle.0)).powi(2);
+        let variance = parts.iter().map(off).sum::<f64>() / (parts.len() - 2) as f64;
+        Self { slope, error: (variance / spread).sqrt() }
+    }
+}
+
+fn mean(points: &[(f64, f64)]) -> (f64, f64) {
+    let count = points.len().max(1) as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+    (x / count, y / count)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Forty minutes of samples of a process that gains so much a minute, with the ups and downs of an hour's soak.
+    fn gaining(bytes_per_minute: f64) -> Fit {
+        let sample = |turn: u32| {
+            let minutes = f64::from(turn) / 6.0;
+            let noise =
+                2e6 * (minutes * 1.3).sin() + 1e6 * (minutes * 0.4).sin() + 5e5 * (minutes * 7.0).cos();
+            (minutes, 45e6 + minutes * bytes_per_minute + noise)
+        };
+        Fit::of(&(0..240).map(sample).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn the_slope_of_a_line_is_its_slope() {
-        let line: Vec<_> = (0..10).map(|x| (f64::from(x), 3.0 * f64::from(x) + 7.0)).collect();
-        assert!((slope(&line) - 3.0).abs() < 1e-9);
-        assert_eq!(slope(&line[..1]), 0.0);
-        assert_eq!(slope(&[]), 0.0);
+    fn the_slope_of_a_line_is_its_slope_without_error() {
+        let line: Vec<_> = (0..100).map(|x| (f64::from(x), 3.0 * f64::from(x) + 7.0)).collect();
+        let fit = Fit::of(&line);
+        assert!((fit.slope - 3.0).abs() < 1e-9 && fit.error < 1e-9, "{fit:?}");
+        for few in [&line[..2], &[]] {
+            assert_eq!(Fit::of(few), Fit { slope: 0.0, error: 0.0 });
+        }
+    }
+
+    #[test]
+    fn a_leak_is_told_from_ups_and_downs() {
+        let (flat, leaking) = (gaining(0.0), gaining(128.0 * 1024.0));
+        assert!(flat.slope - DOUBT * flat.error < SLOPE_BYTES_PER_MINUTE_MAX, "{flat:?}");
+        assert!(leaking.slope - DOUBT * leaking.error > SLOPE_BYTES_PER_MINUTE_MAX, "{leaking:?}");
+        assert!(flat.error > 1_000.0, "{flat:?}");
     }
 }
