@@ -176,16 +176,43 @@ impl Stage {
 
     /// The same clients for the reads at the end. Where replicas differ for good they have to ask all of them, as the
     /// simulator's partition does: it is all that such a kadmap promises after a cut.
-    pub(crate) fn final_readers(&mut self, seats: &[Seat]) -> Vec<Seat> {
+    pub(crate) fn final_readers(&mut self, seats: &[Seat]) -> Result<Vec<Seat>, ChaosError> {
+        self.wait_heard(seats)?;
         if self.plan.repair_period.is_some() {
-            return seats.to_vec();
+            return Ok(seats.to_vec());
         }
         self.skip("reads of a quorum after nodes were cut off or frozen", ASKING_ALL);
         let ask_all = |seat: &Seat| {
             let client = seat.client.clone().with_consistency(Consistency::All);
             Seat { client, lane: seat.lane.clone() }
         };
-        seats.iter().map(ask_all).collect()
+        Ok(seats.iter().map(ask_all).collect())
+    }
+
+    /// Waits until every live node has answered each of these clients: one that was cut off takes nodes for dead for some
+    /// seconds after they are back, and nothing is promised of what it reads until then.
+    fn wait_heard(&mut self, seats: &[Seat]) -> Result<(), ChaosError> {
+        self.progress.begin("waiting until every client hears every node", seats.len());
+        let patience = self.plan.patience;
+        for seat in seats {
+            self.wait_until("a client hears every node", patience, |stage| stage.hears_all(seat))?;
+            self.progress.step();
+        }
+        Ok(())
+    }
+
+    fn hears_all(&self, seat: &Seat) -> Result<bool, ChaosError> {
+        let members = self.swarm.live().into_iter().map(|number| self.swarm.member(number));
+        let remotes: Vec<_> =
+            members.map(|member| seat.client.dht.remote(member.id(), member.address())).collect();
+        seat.lane.run(async move {
+            for remote in remotes {
+                if remote.status().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        })
     }
 
     fn equality_patience(&self) -> Duration {

@@ -118,7 +118,7 @@ fn play(stage: &mut Stage) -> Result<(), ChaosError> {
     let mended = stage.wait_converged(&lists)?;
     stage.figure("seconds_until_equal_after", mended.as_secs_f64());
     stage.recorder.settle();
-    let readers = stage.final_readers(&seats[..READERS]);
+    let readers = stage.final_readers(&seats[..READERS])?;
     stage.progress.begin("reading every list", lists.len() * readers.len());
     read_all(&readers, &lists, stage.plan.seed)?;
     stage.judge_convergence(&lists)?;

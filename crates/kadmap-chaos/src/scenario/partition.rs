@@ -85,7 +85,7 @@ pub(super) fn judge_after(stage: &mut Stage, mix: &Mix, seats: &[Seat]) -> Resul
     }
     stage.recorder.settle();
     stage.progress.begin("reading from both sides", keys.len() * seats.len());
-    let readers = stage.final_readers(seats);
+    let readers = stage.final_readers(seats)?;
     read_all(&readers, &keys, stage.plan.seed)?;
     stage.judge_convergence(&keys)?;
     stage.judge_history();

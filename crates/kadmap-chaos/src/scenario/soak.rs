@@ -93,7 +93,7 @@ fn play(stage: &mut Stage) -> Result<(), ChaosError> {
     stage.wait_converged(&keys)?;
     stage.recorder.settle();
     stage.progress.begin("reading all", keys.len() * seats.len());
-    let readers = stage.final_readers(&seats);
+    let readers = stage.final_readers(&seats)?;
     read_all(&readers, &keys, stage.plan.seed)?;
     stage.judge_convergence(&keys)?;
     stage.judge_history();
