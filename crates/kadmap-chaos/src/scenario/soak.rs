@@ -36,6 +36,8 @@ const SLOPE_BYTES_PER_MINUTE_MAX: f64 = 32.0 * 1024.0;
 /// Standard errors of the slope that are in doubt. Copies that wipes cause move memory by 5 MB within minutes, which makes
 /// an error of 30 KB a minute in an hour; a leak of 100 KB is found in it, a smaller one in a longer span.
 const DOUBT: f64 = 2.0;
+/// The standard error beyond which a run has not shown anything of memory.
+const ERROR_BYTES_PER_MINUTE_MAX: f64 = 64.0 * 1024.0;
 /// Parts of the span whose means are fitted: what moves memory lasts for minutes, so single samples do not err by chance
 /// each for itself, and an error computed from them would be too small.
 const PARTS: usize = 8;
@@ -178,10 +180,12 @@ fn judge_samples(stage: &mut Stage, samples: &[Sample]) {
     stage.figure("resident_mib_at_last", last.resident_bytes / 1024.0 / 1024.0);
     stage.figure("open_files_at_last", last.open_files);
     stage.figure("resident_bytes_gained_per_minute", fit.slope);
-    stage.figure("its_standard_error", fit.error);
-    if stage.plan.span >= SLOPE_SPAN_MIN {
+    if stage.plan.span < SLOPE_SPAN_MIN {
+        stage.figure("standard_error_of_that", fit.error);
+    } else {
         let certain = fit.slope - DOUBT * fit.error;
         stage.at_most("resident bytes gained per minute, at least", certain, SLOPE_BYTES_PER_MINUTE_MAX);
+        stage.at_most("standard error of that", fit.error, ERROR_BYTES_PER_MINUTE_MAX);
     }
     stage.at_most("spread of open files", spread.max(0.0), FILES_SPREAD_MAX);
 }
@@ -246,6 +250,6 @@ mod tests {
         let (flat, leaking) = (gaining(0.0), gaining(128.0 * 1024.0));
         assert!(flat.slope - DOUBT * flat.error < SLOPE_BYTES_PER_MINUTE_MAX, "{flat:?}");
         assert!(leaking.slope - DOUBT * leaking.error > SLOPE_BYTES_PER_MINUTE_MAX, "{leaking:?}");
-        assert!(flat.error > 1_000.0, "{flat:?}");
+        assert!(flat.error > 1_000.0 && flat.error < ERROR_BYTES_PER_MINUTE_MAX, "{flat:?}");
     }
 }
