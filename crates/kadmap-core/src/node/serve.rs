@@ -103,6 +103,16 @@ impl<S: RecordStore, A: Address> Env<S, A> {
         }
     }
 
+    /// Brings a replica a copy without hurry, and this node at once.
+    pub(super) fn replicate(&mut self, now: Now, to: Contact<A>, put: Put) {
+        if to.id == self.own {
+            // A store that refuses is reported by the store itself; whoever reads or writes has its quorum.
+            let _ = self.store_put(now, put);
+        } else {
+            self.request_in_background(now, to, Request::Put(put));
+        }
+    }
+
     /// Merges a delta into the store if it may enter.
     pub(super) fn store_put(&mut self, now: Now, put: Put) -> Result<Stored, Refusal> {
         let id = RecordId { key: put.key, name: put.name };

@@ -354,13 +354,7 @@ impl<A: Address> Write<A> {
             .map(|replica| replica.contact)
             .collect();
         for to in rest {
-            let put = self.put(PutMode::Replicate);
-            if to.id == env.own {
-                // What the quorum holds is safe; a store that refuses it here is reported by the store itself.
-                let _ = env.store_put(now, put);
-            } else {
-                env.request_in_background(now, to, Request::Put(put));
-            }
+            env.replicate(now, to, self.put(PutMode::Replicate));
         }
     }
 
