@@ -3,11 +3,17 @@
 use super::entry::Entry;
 use super::table::{Admission, Removal, TableConfig};
 use crate::time::Tick;
-use crate::{Address, Contact, Instant, NodeId};
+use crate::{Address, Contact, ID_BITS, Instant, Key, NodeId};
 
 /// The share of k at which a bucket need not be refreshed, if it cannot know all of its nodes anyway: three quarters.
 /// What a far bucket holds beyond k comes by itself.
 const WELL_FILLED: (usize, usize) = (3, 4);
+
+/// Nodes from which on one half must have a share of them. Of 16 nodes either half has fewer than an eighth by chance in one
+/// case of 2,000 (2 · 17 / 2^16), and then lookups are needed for good; of more hardly ever.
+const UNEVEN_MIN: usize = 16;
+/// One in so many.
+const UNEVEN_SHARE: usize = 8;
 
 /// What bounds one bucket.
 #[derive(Debug, Clone, Copy)]
@@ -225,6 +231,14 @@ impl<A: Address> KBucket<A> {
         usize::from(self.agreements) > self.live_len() / named.max(1)
     }
 
+    /// Whether what is known here is spread as ids are, which are hashes. Where one half has next to nobody its nodes were
+    /// not told of yet: lookups that aim into the other half say nothing of it. `prefix_bits` are those that all share.
+    pub(super) fn is_even(&self, prefix_bits: usize) -> bool {
+        let mut places: Vec<_> = self.entries.iter().map(|entry| entry.id().key()).collect();
+        places.sort_unstable();
+        are_even(&places, prefix_bits)
+    }
+
     /// A lookup has aimed here and was told of nobody unknown.
     pub(super) fn agree(&mut self) {
         self.agreements = self.agreements.saturating_add(1);
@@ -251,6 +265,16 @@ impl<A: Address> KBucket<A> {
     pub(super) fn wants_nodes(&self, limits: Limits, may_know_all: bool) -> bool {
         self.live_len() < if may_know_all { limits.capacity } else { limits.well_filled }
     }
+}
+
+/// Whether of these places, in order, an eighth at least lies in either half, and so on in each half.
+fn are_even(places: &[Key], prefix_bits: usize) -> bool {
+    if places.len() < UNEVEN_MIN || prefix_bits >= ID_BITS {
+        return true;
+    }
+    let (zeros, ones) = places.split_at(places.partition_point(|place| !place.bit(prefix_bits)));
+    let enough = |half: &[Key]| half.len() >= places.len() / UNEVEN_SHARE && are_even(half, prefix_bits + 1);
+    enough(zeros) && enough(ones)
 }
 
 /// Pushes without the doubling of `Vec`, which would leave a bucket of 20 with room for 32.

@@ -363,7 +363,8 @@ impl<A: Address> RoutingTable<A> {
     }
 
     /// Takes note that those near a target were asked whom they know there, and that nobody was lacking here: that tells
-    /// of the bucket of the target, and of the next ones as far as the `bucket_size` closest reach.
+    /// of the bucket of the target, and of the next ones as far as the `bucket_size` closest reach; but of none of which only a
+    /// part is known.
     pub(crate) fn told_of_nobody_new(&mut self, target: &Key) {
         let mut told = 0;
         for (place, index) in self.by_distance(target).enumerate() {
@@ -372,7 +373,9 @@ impl<A: Address> RoutingTable<A> {
             if place > 0 && told > self.config.bucket_size {
                 break;
             }
-            bucket.agree();
+            if bucket.is_even(index + 1) {
+                bucket.agree();
+            }
         }
     }
 

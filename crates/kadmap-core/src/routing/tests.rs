@@ -22,6 +22,13 @@ fn peer(shared: usize, n: u8) -> Contact {
     Contact { id: NodeId::from_bytes(bytes), address }
 }
 
+/// As [`peer`], and spread over the bucket as ids are.
+fn spread_peer(shared: usize, n: u8) -> Contact {
+    let place = NodeId::of_public_key(&[n]).key();
+    let place = (0..=shared).fold(place, |place, bit| place.with_bit(bit, bit == shared));
+    Contact { id: NodeId::from_bytes(*place.as_bytes()), ..peer(shared, n) }
+}
+
 fn small() -> TableConfig {
     TableConfig {
         bucket_size: 2,
@@ -327,7 +334,7 @@ fn a_bucket_that_was_full_is_not_trusted_again_because_a_few_of_it_have_died() {
 fn a_bucket_is_trusted_when_so_many_lookups_brought_nobody_new_that_each_of_its_nodes_was_named() {
     let mut table = RoutingTable::new(OWN, TableConfig::default());
     for n in 0..50 {
-        table.verified(at(0), peer(0, n));
+        table.verified(at(0), spread_peer(0, n));
     }
     table.mark_filled();
     let far = Key::from_bytes(*peer(0, 0).id.as_bytes());
@@ -336,11 +343,25 @@ fn a_bucket_is_trusted_when_so_many_lookups_brought_nobody_new_that_each_of_its_
         table.told_of_nobody_new(&far);
     }
     assert!(table.knows_all_near(&far, 20));
-    table.told_of(&peer(0, 50).id);
-    table.verified(at(0), peer(0, 50));
+    table.told_of(&spread_peer(0, 50).id);
+    table.verified(at(0), spread_peer(0, 50));
     assert!(!table.knows_all_near(&far, 20), "where one was lacking there may be others");
     table.verified(at(0), peer(1, 0));
     assert!(!table.knows_all_near(&peer(1, 0).id.key(), 1), "nobody was asked there");
+}
+
+#[test]
+fn a_bucket_of_which_lookups_have_seen_one_half_is_not_trusted() {
+    let mut table = RoutingTable::new(OWN, TableConfig::default());
+    let half = |of: bool| (0..100).map(|n| spread_peer(0, n)).filter(move |peer| peer.id.key().bit(1) == of);
+    half(false).for_each(|peer| _ = table.verified(at(0), peer));
+    look_around(&mut table);
+    for target in [Key::MIN.with_bit(0, true), Key::MAX] {
+        assert!(!table.knows_all_near(&target, 20), "ids are hashes: there must be others in the other half");
+    }
+    half(true).for_each(|peer| _ = table.verified(at(0), peer));
+    look_around(&mut table);
+    assert!(table.knows_all_near(&Key::MAX, 20));
 }
 
 #[test]
