@@ -607,7 +607,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
 
     fn handle_overdue(&mut self, now: Now, id: RequestId, overdue: Overdue) {
         let Some(in_flight) = self.env.requests.in_flight(id) else { return };
-        let (to, owner, attempts) = (in_flight.to, in_flight.owner, in_flight.attempts);
+        let (to, owner, sent, attempts) = (in_flight.to, in_flight.owner, in_flight.sent, in_flight.attempts);
         let attempts_max = self.env.attempts_max(in_flight);
         let misses = if attempts::is_of_quiet(in_flight) { 2 } else { 1 };
         match overdue {
@@ -617,7 +617,7 @@ impl<S: RecordStore, A: Address> Node<S, A> {
                 self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Slow });
             }
             Overdue::Lost if attempts < attempts_max => {
-                self.env.peers.lost(&to.id);
+                self.env.peers.lost(sent, &to.id);
                 self.env.repeat(now, id);
                 self.route(now, owner, Signal { from: to, request: id, kind: SignalKind::Lost });
             }

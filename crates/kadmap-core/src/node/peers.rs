@@ -46,8 +46,8 @@ const ONE: u32 = 1 << 16;
 struct Trouble {
     /// It owes an answer for longer than it usually takes.
     suspect: bool,
-    /// It has let a request be lost since it was last heard.
-    unresponsive: bool,
+    /// When the first request was sent that it has let be lost since it was last heard.
+    in_doubt_since: Option<Instant>,
     /// A quorum was taken without it since it was last heard.
     passed_over: bool,
     /// It said goodbye and was not heard since.
@@ -94,7 +94,7 @@ impl Peers {
     pub(super) fn heard(&mut self, now: Instant, id: &NodeId) -> Heard {
         let trouble = if self.troubles.is_empty() { None } else { self.troubles.remove(id) };
         let is_back = trouble.is_some_and(|trouble| trouble.silences > 0);
-        if trouble.is_some_and(|trouble| trouble.unresponsive && trouble.silences == 0) {
+        if trouble.is_some_and(|trouble| trouble.in_doubt_since.is_some() && trouble.silences == 0) {
             self.false_alarms += (ONE - self.false_alarms) >> LOSS_SMOOTHING_SHIFT;
         }
         if trouble.is_some_and(|trouble| trouble.passed_over || trouble.silences > 0) {
@@ -168,11 +168,11 @@ impl Peers {
         self.trouble_mut(id).suspect = true;
     }
 
-    /// Notes that one attempt was lost: the node counts as unresponsive until it is heard.
-    pub(super) fn lost(&mut self, id: &NodeId) {
+    /// Notes that one attempt was lost of a request that was `sent` then: the node counts as unresponsive until it is heard.
+    pub(super) fn lost(&mut self, sent: Instant, id: &NodeId) {
         let trouble = self.trouble_mut(id);
         trouble.suspect = true;
-        trouble.unresponsive = true;
+        trouble.in_doubt_since.get_or_insert(sent);
         self.loss += (ONE - self.loss) >> LOSS_SMOOTHING_SHIFT;
     }
 
@@ -180,7 +180,7 @@ impl Peers {
     pub(super) fn silent(&mut self, now: Instant, id: &NodeId) {
         let trouble = self.trouble_mut(id);
         trouble.suspect = true;
-        trouble.unresponsive = true;
+        trouble.in_doubt_since.get_or_insert(now);
         if trouble.silences == 0 {
             trouble.first_silence = Tick::at(now);
         }
@@ -210,7 +210,12 @@ impl Peers {
 
     /// Whether it has let a request be lost since it was last heard: it counts among nobody's replicas meanwhile.
     pub(super) fn is_unresponsive(&self, id: &NodeId) -> bool {
-        self.trouble(id).unresponsive
+        self.trouble(id).in_doubt_since.is_some()
+    }
+
+    /// Whether it has left a request unanswered that was sent at least so long ago.
+    pub(super) fn is_in_doubt_for(&self, now: Instant, id: &NodeId, least: Duration) -> bool {
+        self.trouble(id).in_doubt_since.is_some_and(|since| now.since(since) >= least)
     }
 
     /// Whether it failed to answer within the last `window`.
@@ -361,8 +366,8 @@ mod tests {
     fn who_was_not_counted_and_is_heard_is_back_for_a_while() {
         let mut peers = Peers::default();
         peers.silent(at(0), &id(1));
-        peers.lost(&id(2));
-        peers.lost(&id(3));
+        peers.lost(at(0), &id(2));
+        peers.lost(at(0), &id(3));
         peers.passed_over(&id(3));
         assert_eq!(peers.back_lately(at(0)), 0);
         (1..4).for_each(|n| _ = peers.heard(at(1_000), &id(n)));
@@ -389,7 +394,7 @@ mod tests {
         let mut peers = Peers::default();
         for _ in 0..50 {
             (0..19).for_each(|_| peers.answered(&mut table(), at(0), &id(1), Duration::from_millis(1)));
-            peers.lost(&id(1));
+            peers.lost(at(0), &id(1));
         }
         assert!(peers.is_lossy());
         (0..1_000).for_each(|_| peers.answered(&mut table(), at(0), &id(1), Duration::from_millis(1)));

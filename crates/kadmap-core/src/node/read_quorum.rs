@@ -12,6 +12,11 @@ use crate::store::{RecordId, RecordStore};
 use crate::wire::{Put, PutMode, Request, Response, Want};
 use crate::{Address, Consistency, Contact, NodeId, Now};
 
+/// How long nodes have to leave requests unanswered until a read passes them over, if they are many: processes that stand
+/// still for less have what they acknowledged, maybe they alone. A write does without: it leaves copies with those who stand
+/// in.
+const PATIENCE: Duration = Duration::from_millis(60);
+
 /// What a read collects from the replicas.
 pub(super) trait Copies {
     /// What one replica told of its copy.
@@ -106,7 +111,8 @@ impl<C: Copies, A: Address> ReadQuorum<C, A> {
     pub(super) fn choose<S>(&mut self, env: &mut Env<S, A>, now: Now) {
         self.replicas.hear_own_word(env, &mut self.own_had_no_say);
         self.replicas.hear_stand_ins(env, now, self.consistency);
-        self.replicas.choose_responsible(env, |nodes| self.consistency.reads_needed(nodes));
+        let needed = |nodes| self.consistency.reads_needed(nodes);
+        self.replicas.choose_responsible(env, now, PATIENCE, needed);
     }
 
     /// Takes in what a replica told before this read has asked it.

@@ -14,11 +14,17 @@ pub(super) struct Replica<T, A> {
     pub(super) state: State<T>,
     /// It has let a request be lost and was not heard since: whether it is there is in doubt.
     unresponsive: bool,
+    /// And has been so for as long as the operation waits for such: it does not count where those in doubt do not.
+    is_doubted: bool,
     /// It was not counted until lately: others stood in for it. Only readers take note of that.
     back_lately: bool,
 }
 
 impl<T, A: Address> Replica<T, A> {
+    fn new(contact: Contact<A>, state: State<T>, unresponsive: bool) -> Self {
+        Self { contact, state, unresponsive, is_doubted: false, back_lately: false }
+    }
+
     fn is_given_up(&self) -> bool {
         matches!(self.state, State::Silent)
     }
@@ -28,7 +34,7 @@ impl<T, A: Address> Replica<T, A> {
         match self.state {
             State::Silent => false,
             State::Done(_) => true,
-            State::Idle | State::Waiting { .. } => !self.unresponsive,
+            State::Idle | State::Waiting { .. } => !self.is_doubted,
         }
     }
 }
@@ -74,7 +80,7 @@ impl<T, A: Address> Replicas<T, A> {
     pub(super) fn new<S>(env: &Env<S, A>, key: &Key, contacts: Vec<Contact<A>>) -> Self {
         let replica = |contact: Contact<A>| {
             let unresponsive = env.peers.is_unresponsive(&contact.id);
-            Replica { contact, state: State::Idle, unresponsive, back_lately: false }
+            Replica::new(contact, State::Idle, unresponsive)
         };
         let mut list: Vec<_> = contacts.into_iter().map(replica).collect();
         if !env.is_client() {
@@ -103,12 +109,22 @@ impl<T, A: Address> Replicas<T, A> {
     /// Decides of which nodes a quorum is taken; to be called before one is counted.
     ///
     /// Of the closest, as long as enough of them can answer: any two quorums of the same nodes share one. Where too
-    /// many are in doubt at once, as when half of the swarm has died, those who respond are counted with the ones who
-    /// stand in, rather than waiting until the dead are given up.
-    pub(super) fn choose_responsible<S>(&mut self, env: &mut Env<S, A>, needed: impl Fn(usize) -> usize) {
+    /// many have been in doubt at once for as long as the `patience` says, as when half of the swarm has died, those who
+    /// respond are counted with the ones who stand in, rather than waiting until the dead are given up.
+    pub(super) fn choose_responsible<S>(
+        &mut self,
+        env: &mut Env<S, A>,
+        now: Now,
+        patience: Duration,
+        needed: impl Fn(usize) -> usize,
+    ) {
         self.passes_over_doubtful = false;
         if self.doubtful < DOUBTFUL_MIN {
             return;
+        }
+        for replica in &mut self.list {
+            let is_in_doubt = || env.peers.is_in_doubt_for(now.instant, &replica.contact.id, patience);
+            replica.is_doubted = replica.unresponsive && is_in_doubt();
         }
         let closest = self.responsible();
         let responsive = self.responsible_iter().filter(|replica| replica.counts()).count();
@@ -221,8 +237,7 @@ impl<T, A: Address> Replicas<T, A> {
         let distance = contact.id.distance(key);
         let place = self.list.partition_point(|replica| replica.contact.id.distance(key) < distance);
         if self.list.get(place).is_none_or(|replica| replica.contact.id != contact.id) {
-            let given_up = Replica { contact, state: State::Silent, unresponsive: true, back_lately: false };
-            self.list.insert(place, given_up);
+            self.list.insert(place, Replica::new(contact, State::Silent, true));
         }
     }
 

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use rand_core::Rng;
 
+use std::time::Duration;
+
 use super::env::{AfterFlush, Env, LARGE_BYTES};
 use super::finder::Finder;
 use super::leave::Leaving;
@@ -124,7 +126,9 @@ impl<A: Address> Write<A> {
         self.restamp_if_needed(env, now);
         loop {
             if let Some(replicas) = &mut self.replicas {
-                replicas.choose_responsible(env, |nodes| self.consistency.writes_needed(nodes));
+                replicas.choose_responsible(env, now, Duration::ZERO, |nodes| {
+                    self.consistency.writes_needed(nodes)
+                });
             }
             if let Some(result) = self.result(env) {
                 self.finish(env, now, result);
